@@ -1,0 +1,56 @@
+import type { NewEvent, RecordedEvent } from "../domain/event.ts";
+
+/** Where an event stands in the whole log: epoch × 2^50 + the store's own position. Opaque outside, increasing, not dense. */
+export type Position = bigint;
+
+/** How much older epochs weigh: a position's epoch is `position / EPOCH`, the store's own position the remainder. */
+export const EPOCH = 2n ** 50n;
+
+/** The append-only log. Everything else in the system can be rebuilt from it. */
+export interface EventStore {
+  /** The ledger's 16 bytes, in hex. They are in every leaf, so that no event can be passed off as another ledger's. */
+  readonly ledger: string;
+  /** All or nothing; resolves with the last event's position once it is durable. `expected` counts the events already in
+   *  the stream. The very same events (equal leaf hashes) already there at `expected`: their position. Anything else there,
+   *  a gap, or an event id known elsewhere: VersionConflict. No room: StorageFull. Neither known: OutcomeUnknown. */
+  append(stream: string, expected: number, events: readonly NewEvent[]): Promise<Position>;
+  /** Oldest first, from a revision. A stream nobody has written to is empty, not an error. */
+  read(stream: string, from?: number): AsyncIterable<RecordedEvent>;
+  /** Every stream, or those of one kind, in commit order, strictly after `after`; ends at the head it saw or after `limit`. */
+  readAll(after: Position, page?: { limit?: number; kind?: string }): AsyncIterable<RecordedEvent>;
+  /** Like readAll, but waits for more and resumes by itself; ends when aborted. */
+  follow(after: Position, signal: AbortSignal): AsyncIterable<RecordedEvent>;
+  /** The last event's position; 0 for an empty log. */
+  head(): Promise<Position>;
+  /** The event at exactly this position. */
+  at(position: Position): Promise<RecordedEvent | undefined>;
+  close(): Promise<void>;
+}
+
+/** The revision, or an event id, is taken by something else: read the stream again and decide again. */
+export class VersionConflict extends Error {
+  readonly code = "version_conflict";
+  constructor(stream: string, expected: number) {
+    super(`${stream} is not at ${expected} events, or an event id is taken`);
+  }
+}
+
+/** The log has no room; nothing was appended. */
+export class StorageFull extends Error {
+  readonly code = "storage_full";
+}
+
+/** Nobody can say whether the events are durable: the same bytes must be retried at the same revision. */
+export class OutcomeUnknown extends Error {
+  readonly code = "outcome_unknown";
+}
+
+/** More appends are waiting than the store takes; nothing was appended. */
+export class Overloaded extends Error {
+  readonly code = "overloaded";
+}
+
+/** The file, or the server behind the port, is not a log this program can write: one clear line says why. */
+export class UnusableLog extends Error {
+  readonly code = "unusable_log";
+}
