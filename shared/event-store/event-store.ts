@@ -10,10 +10,10 @@ export const EPOCH = 2n ** 50n;
 export interface EventStore {
   /** The ledger's 16 bytes, in hex. They are in every leaf, so that no event can be passed off as another ledger's. */
   readonly ledger: string;
-  /** All or nothing; resolves with the last event's position once it is durable. `expected` counts the events already in
-   *  the stream. The very same events (equal leaf hashes) already there at `expected`: their position. Anything else there,
+  /** All or nothing; resolves with each event's position once they are durable. `expected` counts the events already in
+   *  the stream. The very same events (equal leaf hashes) already there at `expected`: their positions. Anything else there,
    *  a gap, or an event id known elsewhere: VersionConflict. No room: StorageFull. Neither known: OutcomeUnknown. */
-  append(stream: string, expected: number, events: readonly NewEvent[]): Promise<Position>;
+  append(stream: string, expected: number, events: readonly NewEvent[]): Promise<readonly Position[]>;
   /** Oldest first, from a revision. A stream nobody has written to is empty, not an error. */
   read(stream: string, from?: number): AsyncIterable<RecordedEvent>;
   /** Every stream, or those of one kind, in commit order, strictly after `after`; ends at the head it saw or after `limit`. */

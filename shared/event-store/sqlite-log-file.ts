@@ -1,0 +1,150 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import type { Meta, RecordedEvent } from "../domain/event.ts";
+import { EPOCH, type Position, UnusableLog } from "./event-store.ts";
+
+/** "RLGR": how a log is told from another program's SQLite file. */
+const APPLICATION_ID = 0x524c4752;
+const FORMAT = 1;
+
+/** The log's schema, format 1. What is in a log can only be added to: triggers refuse the rest. Content and its salt may be
+ *  set to NULL where `erasures` names the position. The trigger on INSERT is for INSERT OR REPLACE, which passes the others. */
+const SCHEMA = [
+  `CREATE TABLE ledger (id TEXT NOT NULL) STRICT`,
+  `CREATE TABLE events (
+  position INTEGER PRIMARY KEY,
+  stream TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  id TEXT NOT NULL UNIQUE,
+  type TEXT NOT NULL,
+  data TEXT NOT NULL,
+  content TEXT,
+  meta TEXT NOT NULL,
+  data_salt BLOB NOT NULL,
+  content_salt BLOB,
+  leaf BLOB NOT NULL,
+  UNIQUE (stream, revision)
+) STRICT`,
+  `CREATE INDEX endpoint_events ON events (position) WHERE stream >= 'endpoint-' AND stream < 'endpoint.'`,
+  `CREATE TABLE erasures (position INTEGER PRIMARY KEY, reason TEXT NOT NULL, erased_at TEXT NOT NULL) STRICT`,
+  `CREATE TRIGGER events_are_not_replaced BEFORE INSERT ON events
+  WHEN EXISTS (SELECT 1 FROM events WHERE position = NEW.position)
+    OR EXISTS (SELECT 1 FROM events WHERE stream = NEW.stream AND revision = NEW.revision)
+  BEGIN SELECT RAISE(ABORT, 'an event is never replaced'); END`,
+  `CREATE TRIGGER events_are_not_deleted BEFORE DELETE ON events
+  BEGIN SELECT RAISE(ABORT, 'an event is never deleted'); END`,
+  `CREATE TRIGGER events_are_not_changed BEFORE UPDATE ON events
+  WHEN NOT (
+    NEW.content IS NULL AND NEW.content_salt IS NULL
+    AND EXISTS (SELECT 1 FROM erasures WHERE position = OLD.position)
+    AND NEW.position IS OLD.position AND NEW.stream IS OLD.stream AND NEW.revision IS OLD.revision
+    AND NEW.id IS OLD.id AND NEW.type IS OLD.type AND NEW.data IS OLD.data AND NEW.meta IS OLD.meta
+    AND NEW.data_salt IS OLD.data_salt AND NEW.leaf IS OLD.leaf
+  )
+  BEGIN SELECT RAISE(ABORT, 'an event is never changed'); END`,
+];
+
+export type LogFile = { db: DatabaseSync; ledger: string; epoch: bigint };
+export const LOG_FILE = "log.db";
+
+/** Opens `log.db` in a folder; a new one is made when `create` names the ledger. Refuses, in one line, what is not ours. */
+export function openLogFile(folder: string, mode: { create?: string; readOnly?: boolean }): LogFile {
+  const path = join(folder, LOG_FILE);
+  if (!existsSync(path) && mode.create === undefined) throw new UnusableLog(`there is no log at ${path}`);
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(path, { readOnly: mode.readOnly === true });
+    db.exec("PRAGMA busy_timeout = 5000");
+    if (mode.readOnly !== true) db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    checkHeader(db, path, mode.create);
+    const ledger = String(db.prepare("SELECT id FROM ledger").get()?.id ?? "");
+    if (!/^[0-9a-f]{32}$/.test(ledger)) throw new UnusableLog(`${path} names no ledger`);
+    return { db, ledger, epoch: epochOf(db) };
+  } catch (error) {
+    db?.close();
+    if (error instanceof UnusableLog) throw error;
+    throw new UnusableLog(`${path} cannot be opened as a log: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function checkHeader(db: DatabaseSync, path: string, create: string | undefined): void {
+  const pragma = (name: string) => Number(db.prepare(`PRAGMA ${name}`).get()?.[name]);
+  const tables = Number(db.prepare("SELECT count(*) AS n FROM sqlite_master").get()?.n);
+  if (pragma("application_id") === 0 && tables === 0 && create !== undefined) {
+    db.exec(`BEGIN IMMEDIATE; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT};`);
+    for (const statement of SCHEMA) db.exec(statement);
+    db.prepare("INSERT INTO ledger VALUES (?)").run(create);
+    db.exec("COMMIT");
+  }
+  if (pragma("application_id") !== APPLICATION_ID) throw new UnusableLog(`${path} is not a Runledger log`);
+  const format = pragma("user_version");
+  if (format > FORMAT) {
+    throw new UnusableLog(
+      `${path} has data format ${format}, newer than this program's ${FORMAT}: upgrade Runledger`,
+    );
+  }
+  const found = db.prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY sql").all();
+  const expected = [...SCHEMA].sort();
+  if (found.length !== expected.length || found.some((row, index) => row.sql !== expected[index])) {
+    throw new UnusableLog(`${path} does not have the schema of a Runledger log: somebody changed it`);
+  }
+}
+
+/** The epoch of the log's last `ledger.epoch_started`, 0 without one. */
+function epochOf(db: DatabaseSync): bigint {
+  const row = db
+    .prepare(
+      `SELECT data FROM events WHERE stream = (SELECT stream FROM events WHERE position = 1)
+       AND type = 'ledger.epoch_started' ORDER BY revision DESC LIMIT 1`,
+    )
+    .get();
+  return row ? BigInt((JSON.parse(String(row.data)) as { epoch: number }).epoch) : 0n;
+}
+
+export type EventRow = {
+  position: bigint | number;
+  stream: string;
+  revision: bigint | number;
+  id: string;
+  type: string;
+  data: string;
+  content: string | null;
+  meta: string;
+  data_salt: Uint8Array;
+  content_salt: Uint8Array | null;
+  leaf: Uint8Array;
+};
+
+/** A row as an event; a row that cannot be read as one names its position. */
+export function toEvent(row: EventRow, epoch: bigint): RecordedEvent {
+  try {
+    const meta = JSON.parse(row.meta) as Meta & { dataSalt: Uint8Array; contentSalt?: Uint8Array };
+    meta.dataSalt = row.data_salt;
+    if (row.content_salt !== null) meta.contentSalt = row.content_salt;
+    const event: RecordedEvent = {
+      id: row.id,
+      stream: row.stream,
+      revision: Number(row.revision),
+      position: epoch * EPOCH + BigInt(row.position),
+      type: row.type,
+      data: row.data === "{}" ? {} : JSON.parse(row.data),
+      meta,
+      leaf: row.leaf,
+    };
+    if (row.content !== null) event.content = JSON.parse(row.content);
+    return event;
+  } catch (error) {
+    throw new DamagedEvent(epoch * EPOCH + BigInt(row.position), (error as Error).message, { cause: error });
+  }
+}
+
+/** A stored event that cannot be read: somebody, or the disk, changed it. */
+export class DamagedEvent extends Error {
+  readonly code = "damaged_event";
+  readonly position: Position;
+  constructor(position: Position, message: string, options?: ErrorOptions) {
+    super(`the event at position ${position} is damaged: ${message}`, options);
+    this.position = position;
+  }
+}
