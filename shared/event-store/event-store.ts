@@ -43,6 +43,12 @@ export class StorageFull extends Error {
 /** Nobody can say whether the events are durable: the same bytes must be retried at the same revision. */
 export class OutcomeUnknown extends Error {
   readonly code = "outcome_unknown";
+  /** Whether asking again is in vain: the store is about to end. */
+  readonly final: boolean;
+  constructor(message: string, options?: ErrorOptions & { final?: boolean }) {
+    super(message, options);
+    this.final = options?.final ?? false;
+  }
 }
 
 /** More appends are waiting than the store takes; nothing was appended. */

@@ -71,8 +71,7 @@ export function openSqliteEventStore(
   }
   const wakes = openWakes();
   const reading = sqliteReading(() => log, wakes);
-  let next =
-    BigInt(Number(log.db.prepare("SELECT coalesce(max(position), 0) AS head FROM events").get()?.head)) + 1n;
+  let next = nextPosition(log.db);
   let queue: Waiting[] = [];
   let scheduled = false;
   let fault: Error | undefined;
@@ -180,7 +179,9 @@ export function openSqliteEventStore(
     } catch (cause) {
       fault = cause as Error;
       for (const waiting of [...group, ...queue]) {
-        waiting.reject(new OutcomeUnknown("the disk failed while the log was written", { cause }));
+        waiting.reject(
+          new OutcomeUnknown("the disk failed while the log was written", { cause, final: true }),
+        );
       }
       queue = [];
       options.onFault?.(fault);
@@ -217,7 +218,9 @@ export function openSqliteEventStore(
     append: (stream, expected, events) =>
       new Promise((resolve, reject) => {
         if (fault)
-          return reject(new OutcomeUnknown("the disk failed while the log was written", { cause: fault }));
+          return reject(
+            new OutcomeUnknown("the disk failed while the log was written", { cause: fault, final: true }),
+          );
         if (queue.length >= (options.queueMax ?? 10_000))
           return reject(new Overloaded("too many appends are waiting"));
         if (events.length === 0) return reject(new RangeError("an append has at least one event"));
@@ -227,7 +230,7 @@ export function openSqliteEventStore(
     async close() {
       while (queue.length > 0) flush();
       if (log.db.isOpen) log.db.close();
-      lock.close();
+      if (lock.isOpen) lock.close();
     },
   };
 }

@@ -97,6 +97,12 @@ export function decide(run: Run, proposed: RunEvent, { byLedger, eventsMax }: Pr
 /** Refuses what the table cannot say, and fills in what only the ledger knows. */
 function complete(run: Run, proposed: RunEvent): Decision<RunEvent> {
   switch (proposed.type) {
+    case "run.created": {
+      const recipientCount = proposed.content?.recipients?.length;
+      return accept(
+        recipientCount === undefined ? proposed : { ...proposed, data: { ...proposed.data, recipientCount } },
+      );
+    }
     case "run.awaiting_input":
       if (proposed.data.kind === "secret")
         return refuse("secret_input_not_yet", "secrets cannot be asked for yet");

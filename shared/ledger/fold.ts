@@ -1,0 +1,157 @@
+import { type Decision, type Proposed, type RecordedEvent, refuse } from "../domain/event.ts";
+import { upcast } from "../domain/upcast.ts";
+import type { EventStore } from "../event-store/event-store.ts";
+
+/** What a kind of stream is folded into, and what may be recorded on it. States are never changed in place. */
+export type Aggregate<State = unknown> = {
+  initial: State;
+  decide(
+    state: State,
+    proposed: Proposed,
+    by: { byLedger: boolean; eventsMax: number; nowMs: number },
+  ): Decision;
+  /** Sees structure only: erasing content changes nothing that was decided. */
+  evolve(state: State, event: Proposed & { at: string }): State;
+};
+
+/** A stream, folded up to some event. */
+export type Fold = {
+  state: unknown;
+  /** How many events it has. */
+  events: number;
+  workspace: string | null;
+  lastLeaf: string | null;
+  lastRecordedAt: string;
+  /** Ids that a command or a follower may bring again, and where they are. Shared by the folds of one stream: it only grows. */
+  ids: Map<string, number>;
+};
+
+export const emptyFold = (aggregate: Aggregate): Fold => ({
+  state: aggregate.initial,
+  events: 0,
+  workspace: null,
+  lastLeaf: null,
+  lastRecordedAt: "",
+  ids: new Map(),
+});
+
+/** Keeps the id of a recorded event, where a command or a follower may bring it again. */
+export function remember(
+  fold: Fold,
+  { id, revision, meta }: Pick<RecordedEvent, "id" | "revision" | "meta">,
+): void {
+  if (meta.commandHash !== null || meta.causationId !== null || meta.actor.type === "system")
+    fold.ids.set(id, revision);
+}
+
+/** The fold with one event more. */
+export function advance(aggregate: Aggregate, fold: Fold, recorded: RecordedEvent): Fold {
+  const { type, data, meta, leaf } = upcast(recorded);
+  return {
+    state: aggregate.evolve(fold.state, { type, data, at: meta.at }),
+    events: fold.events + 1,
+    workspace: meta.workspace,
+    lastLeaf: Buffer.from(leaf.buffer, leaf.byteOffset, leaf.byteLength).toString("hex"),
+    lastRecordedAt: meta.recordedAt,
+    ids: fold.ids,
+  };
+}
+
+/** The fold with what the stream has beyond it. */
+export async function readOn(
+  store: EventStore,
+  aggregate: Aggregate,
+  stream: string,
+  from: Fold,
+): Promise<Fold> {
+  let fold = from;
+  for await (const event of store.read(stream, from.events)) {
+    fold = advance(aggregate, fold, event);
+    remember(fold, event);
+  }
+  return fold;
+}
+
+/** A stream's cached fold. It may run ahead of what is durable: `pending` is the append that it counts on. When that fails
+ *  the lane is lost, with all that was decided on it. */
+export type Lane = { fold: Fold; pending: Promise<unknown> | undefined; lost: boolean };
+
+/** The folds of the streams written lately. A fold that counted on an append that failed is dropped, never mended. */
+export function openLanes(
+  store: EventStore,
+  aggregates: Readonly<Record<string, Aggregate>>,
+  foldsMax: number,
+) {
+  const lanes = new Map<string, Lane>();
+  const opening = new Map<string, Promise<Lane>>();
+
+  const aggregateOf = (stream: string): Aggregate => {
+    const aggregate = aggregates[stream.slice(0, stream.indexOf("-"))];
+    if (!aggregate) throw new RangeError(`${stream} is of no kind that this ledger writes`);
+    return aggregate;
+  };
+
+  function keep(stream: string, lane: Lane): Lane {
+    lanes.delete(stream);
+    lanes.set(stream, lane);
+    if (lanes.size > foldsMax) {
+      for (const [oldest, { pending }] of lanes) {
+        if (pending === undefined && oldest !== stream) lanes.delete(oldest);
+        if (lanes.size <= foldsMax) break;
+      }
+    }
+    return lane;
+  }
+
+  async function read(stream: string): Promise<Lane> {
+    const aggregate = aggregateOf(stream);
+    const fold = await readOn(store, aggregate, stream, emptyFold(aggregate));
+    return lanes.get(stream) ?? keep(stream, { fold, pending: undefined, lost: false });
+  }
+
+  return {
+    aggregateOf,
+    /** The lane of a stream, from memory where it is there. */
+    open(stream: string): Promise<Lane> | Lane {
+      const known = lanes.get(stream);
+      if (known) return keep(stream, known);
+      let reading = opening.get(stream);
+      if (!reading) {
+        reading = read(stream).finally(() => opening.delete(stream));
+        opening.set(stream, reading);
+      }
+      return reading;
+    },
+    /** The lane of a stream that is thought to be new: no read; an append tells whether it is. */
+    openNew(stream: string): Lane {
+      return (
+        lanes.get(stream) ??
+        keep(stream, { fold: emptyFold(aggregateOf(stream)), pending: undefined, lost: false })
+      );
+    },
+    /** Reads what the stream has beyond the lane; true when there was more. */
+    async refresh(stream: string, lane: Lane): Promise<boolean> {
+      const before = lane.fold;
+      const fold = await readOn(store, aggregateOf(stream), stream, before);
+      if (lane.fold !== before) return true;
+      lane.fold = fold;
+      return fold !== before;
+    },
+    drop(stream: string, lane: Lane): void {
+      lane.lost = true;
+      if (lanes.get(stream) === lane) lanes.delete(stream);
+    },
+  };
+}
+
+export type Lanes = ReturnType<typeof openLanes>;
+
+/** For kinds that the ledger only ever writes by itself. */
+export const recordedOnly: Aggregate<null> = {
+  initial: null,
+  decide: (_, proposed, { byLedger }) =>
+    byLedger
+      ? { accepted: true, event: proposed }
+      : refuse("transition_not_allowed", `${proposed.type} is the ledger's own`),
+  evolve: () => null,
+};

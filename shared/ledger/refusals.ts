@@ -1,0 +1,111 @@
+import type { Actor, JsonObject } from "../domain/event.ts";
+import { canonical, saltedHash } from "../verification/canonical.ts";
+import { derivedId, newId, streamOf, wireIdOf } from "../verification/ids.ts";
+import type { Command, Refusal } from "./command.ts";
+import type { Ledger } from "./ledger.ts";
+
+const A_MINUTE_MS = 60_000;
+const PER_MINUTE = 10;
+const actor: Actor = { type: "system", id: "refusals" };
+/** What a caller got wrong is not a refusal of the domain. */
+const NOT_RECORDED = new Set([
+  "not_found",
+  "at_in_future",
+  "event_too_large",
+  "revision_mismatch",
+  "invalid_command_id",
+]);
+
+type Minute = { since: string; sinceMs: number; recorded: number; suppressed: number };
+
+/** Keeps what the domain refused, after the answer, at most ten a minute for each key; of the rest, the number. What was sent
+ *  is not kept: `salt` is secret, so that its hash says nothing. */
+export function openRefusals(deps: {
+  ledger: () => Ledger;
+  salt: Uint8Array;
+  now: () => number;
+  onFault: (error: Error) => void;
+}) {
+  const minutes = new Map<string, Minute>();
+  let writing: Promise<void> = Promise.resolve();
+
+  async function append(workspace: string, id: string, type: string, data: JsonObject): Promise<void> {
+    const ledger = deps.ledger();
+    const made = { id: newId("evt"), causationId: null };
+    const command = { workspace, actor, requestId: null, correlationId: null, operation: "record_refusal" };
+    const stream = streamOf(id);
+    if (await ledger.find(stream)) return;
+    await ledger.record(stream, { ...command, items: [{ proposed: { type, data }, made }] }, { isNew: true });
+  }
+
+  function close(key: string, minute: Minute, workspace: string): Promise<void> {
+    minutes.delete(key);
+    if (minute.suppressed === 0) return Promise.resolve();
+    const data = { count: minute.suppressed, since: minute.since };
+    return append(workspace, newId("refusal"), "refusal.suppressed", data);
+  }
+
+  async function write(target: string, command: Command, refusal: Refusal): Promise<void> {
+    const workspace = command.workspace ?? "";
+    const key = `${workspace}/${command.actor.id}`;
+    const nowMs = deps.now();
+    let minute = minutes.get(key);
+    if (minute && nowMs - minute.sinceMs >= A_MINUTE_MS) {
+      await close(key, minute, workspace);
+      minute = undefined;
+    }
+    minute ??= { since: new Date(nowMs).toISOString(), sinceMs: nowMs, recorded: 0, suppressed: 0 };
+    minutes.set(key, minute);
+    if (minute.recorded >= PER_MINUTE) {
+      minute.suppressed++;
+      return;
+    }
+    minute.recorded++;
+    const hashed = saltedHash(
+      deps.salt,
+      canonical([command.operation, target, command.items.map(({ shape }) => shape ?? null)]),
+    );
+    const commandId = `${command.commandId ?? command.items[0]?.commandId ?? ""} ${hashed}`;
+    const scope = `refusals ${target}`;
+    const id = derivedId({
+      ledger: deps.ledger().id,
+      workspace,
+      prefix: "refusal",
+      scope,
+      commandId,
+      index: 0,
+    });
+    const data = { target: wireIdOf(target), operation: command.operation, code: refusal.code };
+    await append(workspace, id, "refusal.recorded", data);
+  }
+
+  const enqueue = (work: () => Promise<void>): void => {
+    writing = writing.then(work).catch(deps.onFault);
+  };
+
+  return {
+    note(target: string, command: Command, refusal: Refusal): void {
+      if (NOT_RECORDED.has(refusal.code) || command.actor.type === "system") return;
+      enqueue(() =>
+        new Promise((resolve) => setImmediate(resolve)).then(() => write(target, command, refusal)),
+      );
+    },
+    /** Writes down what was suppressed in minutes that are over; call it now and then. */
+    sweep(): Promise<void> {
+      for (const [key, minute] of minutes) {
+        const workspace = key.slice(0, key.indexOf("/"));
+        if (deps.now() - minute.sinceMs >= A_MINUTE_MS) enqueue(() => close(key, minute, workspace));
+      }
+      return writing;
+    },
+    /** Resolves when everything noted so far is recorded. */
+    settled: (): Promise<void> => writing,
+    /** Writes down the numbers of the minutes that are still open. */
+    async close(): Promise<void> {
+      for (const [key, minute] of minutes) enqueue(() => close(key, minute, key.slice(0, key.indexOf("/"))));
+      await writing;
+    },
+  };
+}
+
+export type Refusals = ReturnType<typeof openRefusals>;
