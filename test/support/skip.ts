@@ -10,8 +10,8 @@ export const program = (name: string): Need => ({
   isThere: spawnSync(name, ["--version"], { stdio: "ignore" }).error === undefined,
 });
 
-/** `it`, for a test that cannot run everywhere: without what it needs it is skipped and its name says why. Where
- *  `RUNLEDGER_REQUIRE_SERVERS` is set nothing may be skipped, and it fails instead. */
+/** `it`, for a test that cannot run everywhere: without what it needs it is skipped and its name says why.
+ *  Where `RUNLEDGER_REQUIRE_SERVERS` is set nothing may be skipped, and it fails instead. */
 export function itNeeds(
   need: Need,
 ): (name: string, test: () => Promise<void> | void, timeoutMs?: number) => void {

@@ -5,8 +5,8 @@ import { afterAll, onTestFinished, TestRunner } from "vitest";
 
 const shared = new Set<string>();
 
-/** A new empty folder. It goes when the test that asked for it ends; one that is asked for outside a test, in a `beforeAll`
- *  for instance, goes with the last test of the file. */
+/** A new empty folder. It goes when the test that asked for it ends; one that is asked for outside a test, in
+ *  a `beforeAll` for instance, goes with the last test of the file. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "runledger-"));
   if (TestRunner.getCurrentTest()) onTestFinished(() => remove(folder));
