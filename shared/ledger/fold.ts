@@ -122,6 +122,7 @@ export function openLanes(
       }
       return reading;
     },
+    peek: (stream: string): Fold | undefined => lanes.get(stream)?.fold,
     /** The lane of a stream that is thought to be new: no read; an append tells whether it is. */
     openNew(stream: string): Lane {
       return (

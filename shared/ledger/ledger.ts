@@ -143,6 +143,9 @@ export function openLedger(deps: LedgerDeps) {
       return lane.fold.events === 0 ? undefined : (lane.fold as Fold & { state: State });
     },
 
+    /** What memory holds of a stream, which may be behind it, or ahead of what is durable. */
+    peek: <State>(stream: string) => lanes.peek(stream) as (Fold & { state: State }) | undefined,
+
     /** A stream of this workspace; what is another's is as unknown as what is not there. */
     async get<State>(stream: string, workspace: string): Promise<Fold & { state: State }> {
       const fold = await this.find<State>(stream);
@@ -150,9 +153,11 @@ export function openLedger(deps: LedgerDeps) {
       return fold;
     },
 
-    /** What a stream holds, oldest first. */
-    async history(stream: string, from = 0): Promise<RecordedEvent[]> {
-      return Array.fromAsync(store.read(stream, from));
+    /** What a stream holds from a revision on, oldest first, at most `count` events. */
+    async history(stream: string, from = 0, count = Number.POSITIVE_INFINITY): Promise<RecordedEvent[]> {
+      const events: RecordedEvent[] = [];
+      for await (const event of store.read(stream, from)) if (events.push(event) >= count) break;
+      return events;
     },
   };
 

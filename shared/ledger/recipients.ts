@@ -29,6 +29,10 @@ export const parentEventId = (
   what: "started" | "ended",
 ): string => derived(ledger, workspace, "evt", parent, what);
 
+/** The id of what the ledger records on a recipient run by itself. */
+export const childEventId = (ledger: Ledger, workspace: string, child: string, what: string): string =>
+  derived(ledger, workspace, "evt", child, what);
+
 /** How many recipient runs are begun together: they share commits. */
 const TOGETHER = 500;
 

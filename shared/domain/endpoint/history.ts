@@ -24,6 +24,10 @@ export type EndpointHistory = {
   asOf(workspace: string, position: bigint): readonly EndpointVersion[];
   /** One endpoint at a position, deleted or not; undefined before its creation. */
   at(stream: string, position: bigint): EndpointVersion | undefined;
+  /** Whether an endpoint was disabled or deleted at a position, or at any time since: what it was owed then is not sent. */
+  endedSince(stream: string, position: bigint): boolean;
+  /** The streams of all endpoints. */
+  streams(): readonly string[];
   /** One endpoint as it is now, deleted or not. */
   current(stream: string): EndpointVersion | undefined;
 };
@@ -68,6 +72,14 @@ export function createEndpointHistory(): EndpointHistory {
       return position >= known.changed ? known.current : existing(known.streams, position);
     },
     at,
+    endedSince(stream, position) {
+      const known = versions.get(stream) ?? [];
+      return known.some(({ status }, index) => {
+        const until = known[index + 1]?.position;
+        return (until === undefined || until > position) && (status === "disabled" || status === "deleted");
+      });
+    },
+    streams: () => [...versions.keys()],
     current: (stream) => versions.get(stream)?.at(-1),
   };
 }

@@ -52,12 +52,19 @@ export type Run = {
   parentId?: string | undefined;
   recipientIndex?: number | undefined;
   recipientCount?: number | undefined;
+  cancelRequested: boolean;
   /** Every wait there was; a set of open ones, since several approvals can be open at once later. */
   waits: Waits;
   steps: ReadonlyMap<string, Step>;
 };
 
-export const unknownRun: Run = { status: "unknown", events: 0, waits: new Map(), steps: new Map() };
+export const unknownRun: Run = {
+  status: "unknown",
+  events: 0,
+  cancelRequested: false,
+  waits: new Map(),
+  steps: new Map(),
+};
 export const isTerminal = (status: string): boolean =>
   (terminalStatuses as readonly string[]).includes(status);
 /** Makes children, and is ended by the ledger itself when all of them have ended. */
@@ -156,6 +163,8 @@ export function evolve(before: Run, event: RunEvent): Run {
     case "run.input_given":
     case "run.approved":
       return { ...run, waits: closed(run.waits, event.data.waitId) };
+    case "run.cancel_requested":
+      return { ...run, cancelRequested: true };
     case "run.resumed":
       return before.status === "paused"
         ? { ...run, status: interrupted(run.waits) }
@@ -186,7 +195,6 @@ export function evolve(before: Run, event: RunEvent): Run {
     case "run.paused":
     case "run.waiting":
     case "run.approval_given":
-    case "run.cancel_requested":
     case "run.progressed":
     case "run.noted":
       return run;

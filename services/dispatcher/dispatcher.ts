@@ -1,0 +1,144 @@
+import { canOwe, owedBy } from "../../shared/domain/endpoint/owed.ts";
+import type { RecordedEvent } from "../../shared/domain/event.ts";
+import type { Run } from "../../shared/domain/run/run.ts";
+import { derivedId, streamOf } from "../../shared/verification/ids.ts";
+import { type AttemptDeps, attempt, type Due, type Next } from "./attempt.ts";
+import { openLanes } from "./lanes.ts";
+
+/** What the views know of open deliveries. They may be behind: every attempt reads the delivery's own stream first. */
+export type Backlog = {
+  /** Resolves once the views have reached the head that was seen at the start. */
+  ready(signal: AbortSignal): Promise<void>;
+  /** How far the views are. */
+  position(): bigint;
+  /** Deliveries of an endpoint that are due by an instant, the longest due first. */
+  due(endpoint: string, nowMs: number, limit: number): Promise<Due[]>;
+  /** When the endpoint's next open delivery is due, in epoch milliseconds; 0 for one that was never attempted. */
+  nextDueMs(endpoint: string): Promise<number | undefined>;
+};
+
+export type DispatcherDeps = AttemptDeps & {
+  backlog: Backlog;
+  inFlightMax: number;
+  inFlightPerEndpointMax: number;
+  onFault(error: Error): void;
+};
+
+const QUEUED_PER_ENDPOINT_MAX = 1000;
+const DUE_PAGE = 200;
+/** How long to wait before a delivery that could not be recorded is looked at again. */
+const FAULT_PAUSE_MS = 1000;
+
+/** Sends what the log owes. What is owed follows from the log alone; queues, timers and views are hints about what to look at. */
+export function openDispatcher(deps: DispatcherDeps) {
+  const { ledger, clock, endpoints, backlog } = deps;
+  /** When to look at an endpoint's backlog again, and how far the views must be for that to be worth it. */
+  const looks = new Map<string, { atMs: number; position: bigint }>();
+  const stopping = new AbortController();
+  let woken = new AbortController();
+  let recent: Promise<void> = Promise.resolve();
+
+  const lanes = openLanes<Due>({
+    inFlightMax: deps.inFlightMax,
+    inFlightPerLaneMax: deps.inFlightPerEndpointMax,
+    queuedPerLaneMax: QUEUED_PER_ENDPOINT_MAX,
+    work: send,
+    onRoom: (endpoint) => lookAt(endpoint, { nextAttemptAtMs: clock.now() }),
+  });
+
+  async function send(due: Due): Promise<void> {
+    try {
+      lookAt(due.endpoint, await attempt(deps, due, stopping.signal));
+    } catch (error) {
+      deps.onFault(error as Error);
+      lookAt(due.endpoint, { nextAttemptAtMs: clock.now() + FAULT_PAUSE_MS });
+    }
+  }
+
+  function lookAt(endpoint: string, { nextAttemptAtMs, position = 0n }: Next): void {
+    if (nextAttemptAtMs === undefined) return;
+    const known = looks.get(endpoint);
+    const atMs = known ? Math.min(known.atMs, nextAttemptAtMs) : nextAttemptAtMs;
+    looks.set(endpoint, { atMs, position: known && known.position > position ? known.position : position });
+    woken.abort();
+  }
+
+  const push = (due: Due): void => {
+    if (!lanes.push(due.endpoint, due.delivery, due)) lookAt(due.endpoint, { nextAttemptAtMs: clock.now() });
+  };
+
+  /** Whether a run is somebody's recipient run stands in its stream; it is nearly always in memory. */
+  async function owe(event: RecordedEvent): Promise<void> {
+    const workspace = event.meta.workspace ?? "";
+    const known = endpoints.asOf(workspace, event.position);
+    if (known.length === 0) return;
+    const run = await ledger.find<Run>(event.stream);
+    const recipientRun = run?.state.recipientIndex !== undefined;
+    for (const { endpoint, as } of owedBy(event, { recipientRun }, known)) {
+      if (as === "skipped") continue;
+      const scope = `dispatcher ${endpoint.stream}`;
+      const id = {
+        ledger: ledger.id,
+        workspace,
+        prefix: "delivery",
+        scope,
+        commandId: event.id,
+        index: 0,
+      } as const;
+      push({
+        delivery: streamOf(derivedId(id)),
+        endpoint: endpoint.stream,
+        run: event.stream,
+        revision: event.revision,
+        position: event.position,
+        workspace,
+      });
+    }
+  }
+
+  /** Queues what is due of one endpoint, as far as it fits, and says when to look again. */
+  async function look(endpoint: string, nowMs: number): Promise<void> {
+    const room = Math.min(lanes.room(endpoint), DUE_PAGE);
+    if (room === 0) return; // The lane tells when it has room.
+    const found = await backlog.due(endpoint, nowMs, room);
+    for (const due of found) push(due);
+    const nextMs = found.length < room ? await backlog.nextDueMs(endpoint) : nowMs + FAULT_PAUSE_MS;
+    if (nextMs !== undefined) lookAt(endpoint, { nextAttemptAtMs: Math.max(nextMs, nowMs + FAULT_PAUSE_MS) });
+  }
+
+  async function lookAround(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      woken = new AbortController();
+      const nowMs = clock.now();
+      for (const [endpoint, { atMs, position }] of [...looks]) {
+        if (atMs > nowMs || position > backlog.position()) continue;
+        looks.delete(endpoint);
+        await look(endpoint, nowMs);
+      }
+      const nextMs = Math.min(...[...looks.values()].map(({ atMs }) => atMs));
+      const pauseMs = Math.max(nextMs - clock.now(), 20); // 20: due, and the views are not there yet.
+      if (!woken.signal.aborted)
+        await clock.sleep(Math.min(pauseMs, 60_000), AbortSignal.any([woken.signal, signal]));
+    }
+  }
+
+  return {
+    /** The next event of the log. Quick: what follows from it is done behind. */
+    take(event: RecordedEvent): void {
+      endpoints.take(event);
+      if (!canOwe(event)) return;
+      recent = recent.then(() => owe(event)).catch(deps.onFault);
+    },
+    /** Sends what was open before, and what comes due. Resolves when aborted and everything in flight has ended. */
+    async run(signal: AbortSignal): Promise<void> {
+      await backlog.ready(signal);
+      for (const endpoint of endpoints.streams()) lookAt(endpoint, { nextAttemptAtMs: 0 });
+      await lookAround(signal);
+      await recent;
+      await lanes.close();
+    },
+    /** Cuts short what is still in flight: its outcome stays unknown, and it is tried again at the next start. */
+    cut: (): void => stopping.abort(),
+    inFlight: lanes.inFlight,
+  };
+}
