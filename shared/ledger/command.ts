@@ -45,6 +45,8 @@ export type Recorded = {
   outcomes: readonly Outcome[];
   /** The events of all items, in order; in an atomic command there is one for each. */
   events: readonly RecordedEvent[];
+  /** What the stream is folded into as of the last of its new events; absent when there are none. */
+  state?: unknown;
   /** Whether nothing was appended because everything had been; `unverified` where erased content could not be compared. */
   replayed: boolean | "unverified";
 };

@@ -153,6 +153,17 @@ export function openLedger(deps: LedgerDeps) {
       return fold;
     },
 
+    /** What a stream was folded into as of a revision. */
+    async stateAt<State>(stream: string, revision: number): Promise<State> {
+      const aggregate = lanes.aggregateOf(stream);
+      let state = aggregate.initial;
+      for await (const { type, data, meta, revision: at } of store.read(stream)) {
+        state = aggregate.evolve(state, { type, data, at: meta.at });
+        if (at >= revision) break;
+      }
+      return state as State;
+    },
+
     /** What a stream holds from a revision on, oldest first, at most `count` events. */
     async history(stream: string, from = 0, count = Number.POSITIVE_INFINITY): Promise<RecordedEvent[]> {
       const events: RecordedEvent[] = [];

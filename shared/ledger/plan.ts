@@ -137,7 +137,7 @@ export function plan(
     certain,
     recorded(positions) {
       for (const [index, event] of fresh.entries()) event.position = positions[index] ?? 0n;
-      return recorded(false);
+      return { ...recorded(false), state: tip.state };
     },
   };
 }

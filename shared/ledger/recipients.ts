@@ -36,16 +36,17 @@ export const childEventId = (ledger: Ledger, workspace: string, child: string, w
 /** How many recipient runs are begun together: they share commits. */
 const TOGETHER = 500;
 
-/** Appends what is missing of a parent's recipient runs, and answers all their streams in order. Safe to repeat at any
- *  moment: the API does it before it answers, the follower after a crash. */
-export async function createChildren(ledger: Ledger, created: RecordedEvent): Promise<string[]> {
+/** Appends what is missing of a parent's recipient runs, and answers the first event of each, in order. Safe to repeat at
+ *  any moment: the API does it before it answers, the follower after a crash. */
+export async function createChildren(ledger: Ledger, created: RecordedEvent): Promise<RecordedEvent[]> {
   const { meta, data, content, stream: parent, id: causationId } = created;
   const workspace = meta.workspace ?? "";
   const count = Number(data.recipientCount ?? 0);
   const recipients = content?.recipients as readonly unknown[] | undefined;
   const streams = Array.from({ length: count }, (_, index) => childStream(ledger, workspace, parent, index));
+  const events: RecordedEvent[] = [];
   for (let from = 0; from < count; from += TOGETHER) {
-    await Promise.all(
+    const begun = await Promise.all(
       streams.slice(from, from + TOGETHER).map((stream, offset) => {
         const index = from + offset;
         const structure = { workflow: data.workflow, parentId: wireIdOf(parent), recipientIndex: index };
@@ -62,6 +63,7 @@ export async function createChildren(ledger: Ledger, created: RecordedEvent): Pr
         return ledger.record(stream, command, { isNew: true });
       }),
     );
+    events.push(...begun.flatMap((recorded) => recorded.events));
   }
-  return streams;
+  return events;
 }
