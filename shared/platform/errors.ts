@@ -11,3 +11,8 @@ export class Problem extends Error {
     this.extras = extras;
   }
 }
+
+/** The process cannot start: the message is one clear line for the person who started it, and the exit code 1. */
+export class StartupError extends Error {
+  readonly code = "startup";
+}

@@ -1,44 +1,68 @@
+import { setImmediate } from "node:timers/promises";
 import type { Clock } from "../../shared/platform/clock.ts";
 
-type Sleeper = { atMs: number; wake: () => void };
-
-/** A clock that stands still until a test moves it. */
 export type ManualClock = Clock & {
-  /** Moves time on and wakes whoever is due, the earliest first, letting each go on before the next. */
+  /** Lets this much time pass. Whoever sleeps wakes in the order of their times, each at its own time and with a turn
+   *  of the event loop to go on, and perhaps to sleep again, before the next wakes. */
   advance(ms: number): Promise<void>;
-  /** How many are asleep. */
-  sleepers(): number;
+  /** How many sleep now. */
+  readonly sleeping: number;
+  /** Resolves once at least so many sleep: the moment to advance, without waiting for anything else. */
+  untilSleeping(count?: number): Promise<void>;
 };
 
-export function manualClock(startMs = Date.parse("2026-01-01T00:00:00.000Z")): ManualClock {
+type Sleeper = { dueMs: number; wake: () => void };
+
+/** A clock that stands still until it is advanced. */
+export function manualClock(startMs: number = Date.UTC(2026, 0, 1)): ManualClock {
   let nowMs = startMs;
-  const sleeping = new Set<Sleeper>();
+  const sleepers = new Set<Sleeper>();
+  const watchers = new Set<{ count: number; resolve: () => void }>();
+
+  const due = (untilMs: number): Sleeper | undefined =>
+    [...sleepers].filter(({ dueMs }) => dueMs <= untilMs).sort((a, b) => a.dueMs - b.dueMs)[0];
+
+  const tellWatchers = () => {
+    for (const watcher of watchers) {
+      if (sleepers.size < watcher.count) continue;
+      watchers.delete(watcher);
+      watcher.resolve();
+    }
+  };
+
   return {
     now: () => nowMs,
-    sleep(ms, signal) {
-      return new Promise((resolve) => {
-        const sleeper: Sleeper = { atMs: nowMs + Math.max(0, ms), wake: () => {} };
-        sleeper.wake = () => {
-          sleeping.delete(sleeper);
-          signal?.removeEventListener("abort", sleeper.wake);
-          resolve();
-        };
+    sleep: (ms, signal) =>
+      new Promise((resolve) => {
         if (signal?.aborted) return resolve();
+        const sleeper: Sleeper = {
+          dueMs: nowMs + Math.max(ms, 0),
+          wake() {
+            sleepers.delete(sleeper);
+            signal?.removeEventListener("abort", sleeper.wake);
+            resolve();
+          },
+        };
+        sleepers.add(sleeper);
         signal?.addEventListener("abort", sleeper.wake, { once: true });
-        sleeping.add(sleeper);
-      });
-    },
+        tellWatchers();
+      }),
     async advance(ms) {
       const untilMs = nowMs + ms;
-      for (;;) {
-        const [next] = [...sleeping].sort((a, b) => a.atMs - b.atMs);
-        if (!next || next.atMs > untilMs) break;
-        nowMs = Math.max(nowMs, next.atMs);
-        next.wake();
-        await new Promise((resolve) => setImmediate(resolve));
+      for (let sleeper = due(untilMs); sleeper; sleeper = due(untilMs)) {
+        nowMs = sleeper.dueMs;
+        sleeper.wake();
+        await setImmediate();
       }
       nowMs = untilMs;
     },
-    sleepers: () => sleeping.size,
+    get sleeping() {
+      return sleepers.size;
+    },
+    untilSleeping: (count = 1) =>
+      new Promise((resolve) => {
+        watchers.add({ count, resolve });
+        tellWatchers();
+      }),
   };
 }

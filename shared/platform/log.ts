@@ -1,0 +1,80 @@
+import { isMainThread } from "node:worker_threads";
+import {
+  type DestinationStream,
+  destination,
+  type Logger,
+  pino,
+  stdSerializers,
+  stdTimeFunctions,
+} from "pino";
+import { version } from "./version.ts";
+
+/** One JSON line for each unit of work: the message is the event's name, the fields are ids and the outcome. */
+export type Log = Logger;
+
+export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export type LogOptions = {
+  level: LogLevel;
+  /** Standard output unless given. */
+  destination?: DestinationStream;
+};
+
+/** Opens the log. Lines are written behind the work and those that wait are written out when the process ends, by a fault
+ *  too; only SIGKILL can take the last ones. Members that are named like a secret are left out, at every depth, and what
+ *  looks like one of our secrets is left out of every text. */
+export function openLog({ level, destination: stream = standardOutput() }: LogOptions): Log {
+  return pino(
+    {
+      level,
+      base: { service: "runledger", version },
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }), log: hideMembers },
+      // What is wrong was made plain already, with its causes.
+      serializers: { err: (error: unknown) => error },
+      hooks: { streamWrite: hideTexts },
+    },
+    stream,
+  );
+}
+
+/** A worker ends without a last word, so its lines are written at once. */
+const standardOutput = (): DestinationStream => destination({ dest: 1, sync: !isMainThread });
+
+const HIDDEN = "[hidden]";
+const SECRET_WORD =
+  "(?:(?:api|secrets?|signing|sealing|first|private)[-_]?)?key|[\\w-]*(?:authorization|cookie|secret|token|password)s?";
+const SECRET_NAME = new RegExp(`^(?:${SECRET_WORD})$`, "i");
+/** API keys, signing secrets, and tokens of a header that was taken into a text. */
+const SECRET_TEXT =
+  /\brl_[a-z0-9-]{1,32}_[a-z0-9]{10}_\w{20,}|\bwhs(?:ec|k)_[\w+/=-]+|\bbearer +[\w.~+/=-]{16,}/gi;
+
+/** What a child is bound to does not pass by `hideMembers`: its texts are found in the line, by their names. */
+const SECRET_MEMBER = new RegExp(`"(${SECRET_WORD})":"(?:[^"\\\\]|\\\\.)*"`, "gi");
+
+const hideTexts = (line: string): string =>
+  line.replace(SECRET_MEMBER, `"$1":"${HIDDEN}"`).replace(SECRET_TEXT, HIDDEN);
+
+/** Deeper than this nothing is shown: a line is no place for a document. */
+const DEPTH_MAX = 6;
+
+const hideMembers = (fields: Record<string, unknown>): Record<string, unknown> => hideIn(fields, 1);
+
+function hideIn(fields: object, depth: number): Record<string, unknown> {
+  const shown: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    shown[name] = SECRET_NAME.test(name) ? HIDDEN : show(value, depth);
+  }
+  return shown;
+}
+
+function show(value: unknown, depth: number): unknown {
+  if (typeof value === "bigint") return String(value);
+  if (typeof value !== "object" || value === null || value instanceof Date) return value;
+  if (depth >= DEPTH_MAX) return "[deeper]";
+  if (value instanceof Error) return hideIn(stdSerializers.err(value), depth + 1);
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  if (Array.isArray(value)) return value.map((item) => show(item, depth + 1));
+  return hideIn(value, depth + 1);
+}
