@@ -48,8 +48,16 @@ const SCHEMA = [
 export type LogFile = { db: DatabaseSync; ledger: string; epoch: bigint };
 export const LOG_FILE = "log.db";
 
+export type LogFileMode = {
+  /** The ledger whose log is made where there is none. */
+  create?: string;
+  readOnly?: boolean;
+  /** Told that the schema was changed, where the log is to be read all the same; a changed log is refused otherwise. */
+  onChanged?: (problem: string) => void;
+};
+
 /** Opens `log.db` in a folder; a new one is made when `create` names the ledger. Refuses, in one line, what is not ours. */
-export function openLogFile(folder: string, mode: { create?: string; readOnly?: boolean }): LogFile {
+export function openLogFile(folder: string, mode: LogFileMode): LogFile {
   const path = join(folder, LOG_FILE);
   if (!existsSync(path) && mode.create === undefined) throw new UnusableLog(`there is no log at ${path}`);
   let db: DatabaseSync | undefined;
@@ -57,9 +65,9 @@ export function openLogFile(folder: string, mode: { create?: string; readOnly?: 
     db = new DatabaseSync(path, { readOnly: mode.readOnly === true });
     db.exec("PRAGMA busy_timeout = 5000");
     if (mode.readOnly !== true) db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-    checkHeader(db, path, mode.create);
+    checkHeader(db, path, mode);
     const ledger = String(db.prepare("SELECT id FROM ledger").get()?.id ?? "");
-    if (!/^[0-9a-f]{32}$/.test(ledger)) throw new UnusableLog(`${path} names no ledger`);
+    if (!/^[0-9a-f]{32}$/.test(ledger)) report(`${path} names no ledger`, mode);
     return { db, ledger, epoch: epochOf(db) };
   } catch (error) {
     db?.close();
@@ -68,7 +76,13 @@ export function openLogFile(folder: string, mode: { create?: string; readOnly?: 
   }
 }
 
-function checkHeader(db: DatabaseSync, path: string, create: string | undefined): void {
+function report(problem: string, { onChanged }: LogFileMode): void {
+  if (!onChanged) throw new UnusableLog(problem);
+  onChanged(problem);
+}
+
+function checkHeader(db: DatabaseSync, path: string, mode: LogFileMode): void {
+  const { create } = mode;
   const pragma = (name: string) => Number(db.prepare(`PRAGMA ${name}`).get()?.[name]);
   const tables = Number(db.prepare("SELECT count(*) AS n FROM sqlite_master").get()?.n);
   if (pragma("application_id") === 0 && tables === 0 && create !== undefined) {
@@ -87,7 +101,7 @@ function checkHeader(db: DatabaseSync, path: string, create: string | undefined)
   const found = db.prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY sql").all();
   const expected = [...SCHEMA].sort();
   if (found.length !== expected.length || found.some((row, index) => row.sql !== expected[index])) {
-    throw new UnusableLog(`${path} does not have the schema of a Runledger log: somebody changed it`);
+    report(`${path} does not have the schema of a Runledger log: somebody changed it`, mode);
   }
 }
 
@@ -96,10 +110,11 @@ function epochOf(db: DatabaseSync): bigint {
   const row = db
     .prepare(
       `SELECT data FROM events WHERE stream = (SELECT stream FROM events WHERE position = 1)
-       AND type = 'ledger.epoch_started' ORDER BY revision DESC LIMIT 1`,
+       AND type = 'ledger.epoch_started' AND json_valid(data) ORDER BY revision DESC LIMIT 1`,
     )
     .get();
-  return row ? BigInt((JSON.parse(String(row.data)) as { epoch: number }).epoch) : 0n;
+  const epoch = row && (JSON.parse(String(row.data)) as { epoch?: unknown }).epoch;
+  return typeof epoch === "number" && Number.isSafeInteger(epoch) ? BigInt(epoch) : 0n;
 }
 
 export type EventRow = {

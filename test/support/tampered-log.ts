@@ -1,0 +1,23 @@
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+
+const TRIGGERS = ["events_are_not_replaced", "events_are_not_deleted", "events_are_not_changed"];
+
+/** Does this to a log as somebody would who has its file and any SQLite program: triggers first, then what they refused. */
+export function tamper(folder: string, sql: string | ((db: DatabaseSync) => void)): void {
+  onLog(folder, (db) => {
+    for (const trigger of TRIGGERS) db.exec(`DROP TRIGGER IF EXISTS ${trigger}`);
+    if (typeof sql === "string") db.exec(sql);
+    else sql(db);
+  });
+}
+
+/** A connection of somebody else's to the log. */
+export function onLog<Result>(folder: string, use: (db: DatabaseSync) => Result): Result {
+  const db = new DatabaseSync(join(folder, "log.db"));
+  try {
+    return use(db);
+  } finally {
+    db.close();
+  }
+}
