@@ -1,21 +1,7 @@
 import type { Meta } from "../domain/event.ts";
-import { canonical, encodeLeaf, encodeMeta, leafHash, nextDigest, saltedHash } from "./canonical.ts";
+import { nextDigest } from "./canonical.ts";
 import { streamOf, typeid } from "./ids.ts";
-
-/** An event as the store holds it: texts that nobody has parsed, let alone believed. */
-export type StoredEvent = {
-  position: bigint;
-  stream: string;
-  revision: number;
-  id: string;
-  type: string;
-  data: string;
-  content: string | null;
-  meta: string;
-  dataSalt: Uint8Array;
-  contentSalt: Uint8Array | null;
-  leaf: Uint8Array;
-};
+import { isErasedIn, parseMeta, problemOfEvent, type StoredEvent } from "./stored-event.ts";
 
 /** What verification needs of a log. */
 export type StoredLog = {
@@ -140,13 +126,13 @@ async function problemOf(
 ): Promise<string | undefined> {
   if (progress.events > 0 && event.position <= progress.head) return "another event has this position too";
   try {
-    const meta = JSON.parse(event.meta) as Meta;
-    if (encodeMeta(meta) !== event.meta) return "its meta is not what the ledger writes";
-    const erased = event.content === null && meta.contentHash !== null;
+    const meta = parseMeta(event.meta);
+    const erased = isErasedIn(event, meta);
     const problem =
-      problemOfData(event, meta) ??
-      (erased ? await problemOfErasure(log, event) : problemOfContent(event, meta)) ??
-      problemOfLeaf(log.ledger, event) ??
+      problemOfEvent(log.ledger, event, meta) ??
+      (erased && !(await log.isErased(event.position))
+        ? "its content is missing, and no erasure is recorded"
+        : undefined) ??
       (await problemOfChain(log, progress, event, meta)) ??
       problemOfLedger(log.ledger, progress, event, meta);
     if (problem !== undefined) return problem;
@@ -159,32 +145,6 @@ async function problemOf(
   progress.digest = nextDigest(progress.digest, event.leaf);
   progress.lastLeaf = event.leaf;
   return undefined;
-}
-
-const isCanonical = (text: string): boolean => canonical(JSON.parse(text)) === text;
-
-function problemOfData(event: StoredEvent, meta: Meta): string | undefined {
-  if (saltedHash(event.dataSalt, event.data) !== meta.dataHash)
-    return "its data is not what was recorded: the hash differs";
-  return isCanonical(event.data) ? undefined : "its data is not canonical JSON";
-}
-
-function problemOfContent({ content, contentSalt }: StoredEvent, meta: Meta): string | undefined {
-  if (content === null)
-    return contentSalt === null ? undefined : "it has a salt for content that it never had";
-  if (contentSalt === null || saltedHash(contentSalt, content) !== meta.contentHash)
-    return "its content is not what was recorded: the hash differs";
-  return isCanonical(content) ? undefined : "its content is not canonical JSON";
-}
-
-async function problemOfErasure(log: StoredLog, event: StoredEvent): Promise<string | undefined> {
-  if (!(await log.isErased(event.position))) return "its content is missing, and no erasure is recorded";
-  return event.contentSalt === null ? undefined : "its content was erased, but not the salt of it";
-}
-
-function problemOfLeaf(ledger: string, event: StoredEvent): string | undefined {
-  const leaf = leafHash(encodeLeaf(ledger, { ...event, metaJson: event.meta }));
-  return Buffer.compare(leaf, event.leaf) === 0 ? undefined : "its leaf hash does not match what is stored";
 }
 
 async function problemOfChain(
