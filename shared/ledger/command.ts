@@ -51,6 +51,18 @@ export type Recorded = {
   replayed: boolean | "unverified";
 };
 
+/** The answers to the first items of a command and to its later ones, as one. */
+export function joined(first: Recorded, later: Recorded): Recorded {
+  const replayed =
+    first.replayed === later.replayed
+      ? first.replayed
+      : first.replayed !== false && later.replayed !== false && "unverified";
+  const outcomes = [...first.outcomes, ...later.outcomes];
+  const state = later.state ?? first.state;
+  const all = { stream: first.stream, outcomes, events: [...first.events, ...later.events], replayed };
+  return state === undefined ? all : { ...all, state };
+}
+
 /** A command that is not carried out: a stable code, a text that names the value, and members for the problem. */
 export class Refusal extends Error {
   readonly code: string;

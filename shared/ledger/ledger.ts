@@ -1,9 +1,11 @@
-import type { RecordedEvent } from "../domain/event.ts";
-import { type EventStore, OutcomeUnknown, VersionConflict } from "../event-store/event-store.ts";
-import { derivedBytes, kindOf, newId, type Prefix, streamOf, typeid } from "../verification/ids.ts";
-import { type Command, type Recorded, Refusal } from "./command.ts";
-import { type Aggregate, type Fold, type Lane, openLanes, remember } from "./fold.ts";
+import { type EventStore, VersionConflict } from "../event-store/event-store.ts";
+import type { Prefix } from "../verification/ids.ts";
+import { openAppends } from "./append.ts";
+import { type Command, joined, type Recorded, type Refusal } from "./command.ts";
+import { type Aggregate, type Lane, openLanes, remember } from "./fold.ts";
+import { createdBytes, newStream } from "./identity.ts";
 import { type Known, type Limits, type Plan, plan } from "./plan.ts";
+import { ledgerReading } from "./reading.ts";
 import { compare } from "./replay.ts";
 
 export type LedgerDeps = {
@@ -11,7 +13,8 @@ export type LedgerDeps = {
   aggregates: Readonly<Record<string, Aggregate>>;
   limits: Limits;
   now: () => number;
-  sleep: (ms: number) => Promise<unknown>;
+  /** Resolves after `ms`, or early when the signal is aborted. */
+  sleep: (ms: number, signal?: AbortSignal) => Promise<unknown>;
   /** Told of every append, so that followers look: a hint, never the truth. */
   wake: () => void;
   /** Told of what was refused, after the answer. */
@@ -22,7 +25,6 @@ export type LedgerDeps = {
 
 export type Ledger = ReturnType<typeof openLedger>;
 
-const RETRY_MS = 50;
 const DEADLINE_MS = 10_000;
 /** How often a lost race is decided again before the caller hears of it. */
 const TRIES_MAX = 100;
@@ -31,29 +33,14 @@ const TRIES_MAX = 100;
 export function openLedger(deps: LedgerDeps) {
   const { store, limits, now } = deps;
   const lanes = openLanes(store, deps.aggregates, deps.foldsMax ?? 10_000);
-
-  /** Appends these very bytes until it is known whether they are there, or the deadline has passed. */
-  async function append(
-    stream: string,
-    expected: number,
-    planned: Plan & { kind: "append" },
-    deadlineMs: number,
-  ) {
-    for (;;) {
-      try {
-        return await store.append(stream, expected, planned.events);
-      } catch (error) {
-        if (!(error instanceof OutcomeUnknown) || error.final || now() >= deadlineMs) throw error;
-        await deps.sleep(RETRY_MS);
-      }
-    }
-  }
+  const append = openAppends(deps);
 
   async function carryOut(stream: string, lane: Lane, command: Command, planned: Plan & { kind: "append" }) {
     const before = lane.fold;
     lane.fold = planned.fold; // Whoever comes next decides on top of this, and shares the commit.
     for (const event of planned.fresh) remember(lane.fold, event);
-    const appended = append(stream, before.events, planned, command.deadlineMs ?? now() + DEADLINE_MS);
+    const deadlineMs = command.deadlineMs ?? now() + DEADLINE_MS;
+    const appended = append(stream, before.events, planned.events, deadlineMs);
     const pending = appended.catch(() => lanes.drop(stream, lane));
     lane.pending = pending;
     try {
@@ -72,16 +59,18 @@ export function openLedger(deps: LedgerDeps) {
     command: Command,
     { atomic = true, isNew = false } = {},
   ): Promise<Recorded> {
-    const ground = {
-      ledger: store.ledger,
-      stream,
-      aggregate: lanes.aggregateOf(stream),
-      limits,
-      nowMs: now(),
-      isNew,
-    };
+    const recorded = await recordTogether(stream, command, atomic, isNew);
+    const rest = command.items.slice(recorded.outcomes.length);
+    if (rest.length === 0) return recorded;
+    return joined(recorded, await record(stream, { ...command, items: rest }, { atomic, isNew }));
+  }
+
+  /** Records as many items as fit into one append: all of them when `atomic`. */
+  async function recordTogether(stream: string, command: Command, atomic: boolean, isNew: boolean) {
+    const aggregate = lanes.aggregateOf(stream);
+    const ground = { ledger: store.ledger, stream, aggregate, limits, nowMs: now(), isNew };
     let lane = isNew ? lanes.openNew(stream) : await lanes.open(stream);
-    let known: ReadonlyMap<string, Known> = new Map();
+    let known: ReadonlyMap<number, Known> = new Map();
     for (let tries = 0, fresh = false; ; ) {
       if (lane.lost) {
         lane = await lanes.open(stream);
@@ -128,66 +117,14 @@ export function openLedger(deps: LedgerDeps) {
     limits,
     record,
 
+    ...ledgerReading(store, lanes),
+
     /** Creates a stream: under a command id always the same one, else a new one. */
-    async create(prefix: Prefix, command: Command, id = newStreamId(prefix, command)): Promise<Recorded> {
-      return record(id, command, { atomic: true, isNew: true });
-    },
+    create: (prefix: Prefix, command: Command, stream = newStream(store.ledger, prefix, command)) =>
+      record(stream, command, { isNew: true }),
 
     /** The 16 bytes behind the id that a creation under this command id makes. */
-    createdBytes,
-
-    /** A stream as it is now, or undefined when nobody has written to it. */
-    async find<State>(stream: string): Promise<(Fold & { state: State }) | undefined> {
-      const lane = await lanes.open(stream);
-      if (lane.fold.events === 0) await lanes.refresh(stream, lane);
-      return lane.fold.events === 0 ? undefined : (lane.fold as Fold & { state: State });
-    },
-
-    /** What memory holds of a stream, which may be behind it, or ahead of what is durable. */
-    peek: <State>(stream: string) => lanes.peek(stream) as (Fold & { state: State }) | undefined,
-
-    /** A stream of this workspace; what is another's is as unknown as what is not there. */
-    async get<State>(stream: string, workspace: string): Promise<Fold & { state: State }> {
-      const fold = await this.find<State>(stream);
-      if (fold?.workspace !== workspace) throw new Refusal("not_found", `there is no such ${kindOf(stream)}`);
-      return fold;
-    },
-
-    /** What a stream was folded into as of a revision. */
-    async stateAt<State>(stream: string, revision: number): Promise<State> {
-      const aggregate = lanes.aggregateOf(stream);
-      let state = aggregate.initial;
-      for await (const { type, data, meta, revision: at } of store.read(stream)) {
-        state = aggregate.evolve(state, { type, data, at: meta.at });
-        if (at >= revision) break;
-      }
-      return state as State;
-    },
-
-    /** What a stream holds from a revision on, oldest first, at most `count` events. */
-    async history(stream: string, from = 0, count = Number.POSITIVE_INFINITY): Promise<RecordedEvent[]> {
-      const events: RecordedEvent[] = [];
-      for await (const event of store.read(stream, from)) if (events.push(event) >= count) break;
-      return events;
-    },
+    createdBytes: (prefix: Prefix, workspace: string | null, commandId: string) =>
+      createdBytes(store.ledger, prefix, workspace, commandId),
   };
-
-  function createdBytes(prefix: Prefix, workspace: string | null, commandId: string): Buffer {
-    const scope = `new ${prefix}`;
-    return derivedBytes({
-      ledger: store.ledger,
-      workspace: workspace ?? "",
-      prefix,
-      scope,
-      commandId,
-      index: 0,
-    });
-  }
-
-  function newStreamId(prefix: Prefix, command: Command): string {
-    const id = command.commandId ?? command.items[0]?.commandId;
-    return streamOf(
-      id === undefined ? newId(prefix) : typeid(prefix, createdBytes(prefix, command.workspace, id)),
-    );
-  }
 }

@@ -1,9 +1,10 @@
 import type { NewEvent, Proposed, RecordedEvent } from "../domain/event.ts";
 import type { Position } from "../event-store/event-store.ts";
 import { canonical, seal } from "../verification/canonical.ts";
-import { derivedId, newId } from "../verification/ids.ts";
+import { kindOf, newId } from "../verification/ids.ts";
 import { type Command, type Item, type Outcome, type Recorded, Refusal } from "./command.ts";
 import { type Aggregate, advance, type Fold } from "./fold.ts";
+import { commandShape, eventIdOf, isSame, type Place } from "./identity.ts";
 
 /** Bytes are UTF-8 of JCS(data) + JCS(content). */
 export type Limits = {
@@ -33,102 +34,49 @@ export type Plan =
   /** Ids are known that nobody has compared yet. */
   | { kind: "compare" };
 
-export type Ground = {
-  ledger: string;
-  stream: string;
-  aggregate: Aggregate;
-  limits: Limits;
-  nowMs: number;
-  /** Whether the command makes the stream. */
-  isNew: boolean;
-};
+export type Ground = Place & { aggregate: Aggregate; limits: Limits; nowMs: number };
 
 const FUTURE_MS = 5 * 60_000;
 
-/** What an item's id is derived from: its own id stands alone, an array's id counts its items. */
-export function shapeOf(
-  command: Command,
-  index: number,
-): { commandId: string | undefined; index: number; count: number } {
-  const own = command.items[index]?.commandId;
-  return own === undefined
-    ? { commandId: command.commandId, index, count: command.items.length }
-    : { commandId: own, index: 0, count: 1 };
-}
-
-/** Where derived ids are made: the stream, for a creation `new <kind>`. */
-export const scopeOf = ({ stream, isNew }: Pick<Ground, "stream" | "isNew">): string =>
-  isNew ? `new ${stream.slice(0, stream.indexOf("-"))}` : stream;
-
-/** The id that an item's event has by itself; undefined where a new one is made. */
-export function eventIdOf(ground: Ground, command: Command, item: Item, at: number): string | undefined {
-  if (item.made) return item.made.id;
-  const { commandId, index } = shapeOf(command, at);
-  if (commandId === undefined) return undefined;
-  const workspace = command.workspace ?? "";
-  return derivedId({
-    ledger: ground.ledger,
-    workspace,
-    prefix: "evt",
-    scope: scopeOf(ground),
-    commandId,
-    index,
-  });
-}
-
-/** Decides a command on a fold, without waiting for anything: what would be appended, or why nothing is. */
+/** Decides a command on a fold, without waiting for anything: what would be appended, or why nothing is. Where each item
+ *  stands for itself it stops before the first that does not fit into the same append. */
 export function plan(
   ground: Ground,
   fold: Fold,
   command: Command,
-  known: ReadonlyMap<string, Known>,
+  known: ReadonlyMap<number, Known>,
   atomic: boolean,
 ): Plan {
-  const unusable = checkTarget(ground, fold, command);
-  if (unusable) return { kind: "refuse", refusal: unusable };
+  const missing = checkTarget(ground, fold, command);
+  if (missing) return { kind: "refuse", refusal: missing };
+  const { limits } = ground;
   const outcomes: Outcome[] = [];
   const events: NewEvent[] = [];
   const fresh: RecordedEvent[] = [];
+  const mine = new Map<string, RecordedEvent>();
   let tip = fold;
   let bytes = 0;
-  for (const [index, item] of command.items.entries()) {
-    const id = eventIdOf(ground, command, item, index);
-    let refusal: Refusal | undefined;
-    if (id !== undefined && fold.ids.has(id)) {
-      const before = known.get(id);
-      if (!before) return { kind: "compare" };
-      if (before.same)
-        outcomes.push({ outcome: before.same === true ? "replayed" : "unverified", event: before.event });
-      else refusal = conflictOf(before.event);
-    } else {
-      const next = decideOne(ground, tip, command, item, index, id ?? newId("evt"));
-      if (next instanceof Refusal) refusal = next;
-      else {
-        bytes += next.bytes;
-        events.push(next.sealed);
-        fresh.push(next.event);
-        tip = advance(ground.aggregate, tip, next.event);
-        outcomes.push({ outcome: "recorded", event: next.event });
-      }
-    }
-    if (bytes > ground.limits.appendBytesMax || events.length > ground.limits.appendEventsMax) {
-      refusal = new Refusal("event_too_large", "the events of one append are too many or too large together");
-      if (!atomic) return { kind: "refuse", refusal };
-    }
-    if (refusal && atomic) return { kind: "refuse", refusal };
-    if (refusal) outcomes.push({ outcome: "refused", refusal });
+  for (const index of command.items.keys()) {
+    const id = eventIdOf(ground, command, index);
+    const before = id === undefined ? undefined : earlier(ground, command, index, id, fold, known, mine);
+    if (before === "unread") return { kind: "compare" };
+    const next = before ?? decideOne(ground, fold, tip, command, index, id ?? newId("evt"));
+    const isTooMuch =
+      "sealed" in next &&
+      (bytes + next.bytes > limits.appendBytesMax || events.length === limits.appendEventsMax);
+    if (isTooMuch && !atomic && events.length > 0) break;
+    const outcome = isTooMuch ? tooMuch : outcomeOf(next);
+    if (atomic && outcome.outcome === "refused") return { kind: "refuse", refusal: outcome.refusal };
+    outcomes.push(outcome);
+    if (outcome.outcome !== "recorded" || !("sealed" in next)) continue;
+    bytes += next.bytes;
+    events.push(next.sealed);
+    fresh.push(next.event);
+    mine.set(next.sealed.id, next.event);
+    tip = advance(ground.aggregate, tip, next.event);
   }
-  const recorded = (replayed: Recorded["replayed"]): Recorded => ({
-    stream: ground.stream,
-    outcomes,
-    events: outcomes.flatMap((each) => ("event" in each ? [each.event] : [])),
-    replayed,
-  });
   const certain = outcomes.every(({ outcome }) => outcome !== "refused");
-  if (events.length === 0) {
-    const unverified = outcomes.some(({ outcome }) => outcome === "unverified");
-    return { kind: "nothing", certain, recorded: recorded(unverified ? "unverified" : true) };
-  }
+  if (events.length === 0) return { kind: "nothing", certain, recorded: answer(ground.stream, outcomes) };
   return {
     kind: "append",
     fresh,
@@ -137,21 +85,52 @@ export function plan(
     certain,
     recorded(positions) {
       for (const [index, event] of fresh.entries()) event.position = positions[index] ?? 0n;
-      return { ...recorded(false), state: tip.state };
+      return { ...answer(ground.stream, outcomes), state: tip.state };
     },
   };
 }
 
-function checkTarget(ground: Ground, fold: Fold, command: Command): Refusal | undefined {
-  const { stream, isNew } = ground;
-  if (fold.events === 0 ? !isNew : fold.workspace !== command.workspace) {
-    return new Refusal("not_found", `there is no such ${stream.slice(0, stream.indexOf("-"))}`);
-  }
-  const { ifRevision } = command;
-  if (ifRevision === undefined || ifRevision === fold.events - 1) return undefined;
-  return new Refusal("revision_mismatch", `the revision is ${fold.events - 1}`, {
-    revision: fold.events - 1,
-  });
+const tooMuch: Outcome = {
+  outcome: "refused",
+  refusal: new Refusal("event_too_large", "the events of one append are too many or too large together"),
+};
+
+function outcomeOf(next: Decided | Known | Refusal): Outcome {
+  if (next instanceof Refusal) return { outcome: "refused", refusal: next };
+  if ("sealed" in next) return { outcome: "recorded", event: next.event };
+  if (next.same === false) return { outcome: "refused", refusal: conflictOf(next.event) };
+  return { outcome: next.same === true ? "replayed" : "unverified", event: next.event };
+}
+
+/** What has an item's id already: an event of the stream, or one that an earlier item of the same command makes. */
+function earlier(
+  ground: Ground,
+  command: Command,
+  index: number,
+  id: string,
+  fold: Fold,
+  known: ReadonlyMap<number, Known>,
+  mine: ReadonlyMap<string, RecordedEvent>,
+): Known | "unread" | undefined {
+  const event = mine.get(id);
+  if (event) return { event, same: isSame(ground, command, index, event) };
+  return fold.ids.has(id) ? (known.get(index) ?? "unread") : undefined;
+}
+
+function answer(stream: string, outcomes: readonly Outcome[]): Recorded {
+  const isNew = outcomes.some(({ outcome }) => outcome === "recorded");
+  const isUnverified = outcomes.some(({ outcome }) => outcome === "unverified");
+  return {
+    stream,
+    outcomes,
+    events: outcomes.flatMap((each) => ("event" in each ? [each.event] : [])),
+    replayed: isNew ? false : isUnverified ? "unverified" : true,
+  };
+}
+
+function checkTarget({ stream, isNew }: Ground, fold: Fold, command: Command): Refusal | undefined {
+  const isThere = fold.events === 0 ? isNew : fold.workspace === command.workspace;
+  return isThere ? undefined : new Refusal("not_found", `there is no such ${kindOf(stream)}`);
 }
 
 const conflictOf = (event: RecordedEvent): Refusal =>
@@ -163,13 +142,17 @@ type Decided = { sealed: NewEvent; event: RecordedEvent; bytes: number };
 
 function decideOne(
   ground: Ground,
+  fold: Fold,
   tip: Fold,
   command: Command,
-  item: Item,
   index: number,
   id: string,
 ): Decided | Refusal {
   const { limits, nowMs } = ground;
+  const item = command.items[index] as Item; // The index is that of an item.
+  const revision = fold.events - 1;
+  if (command.ifRevision !== undefined && command.ifRevision !== revision)
+    return new Refusal("revision_mismatch", `the revision is ${revision}`, { revision });
   if (item.at !== undefined && Date.parse(item.at) > nowMs + FUTURE_MS) {
     return new Refusal("at_in_future", `${item.at} is more than five minutes ahead`);
   }
@@ -185,7 +168,7 @@ function decideOne(
     return new Refusal("event_too_large", `an event has at most ${bytesMax} bytes, this one ${bytes}`);
   const now = new Date(nowMs).toISOString();
   const recordedAt = now > tip.lastRecordedAt ? now : tip.lastRecordedAt;
-  const shape = shapeOf(command, index);
+  const shape = commandShape(ground, command, index);
   const sealed = seal(ground.ledger, {
     id,
     stream: ground.stream,
@@ -202,19 +185,10 @@ function decideOne(
     recordedAt,
     prev: tip.lastLeaf,
     ...(content === undefined ? {} : { content }),
-    ...(shape.commandId === undefined || item.made
-      ? {}
-      : { command: commandShape(ground, command, item, shape) }),
+    ...(shape ? { command: shape } : {}),
   });
   return { sealed, event: toRecorded(sealed, event), bytes };
 }
-
-export const commandShape = (
-  ground: Pick<Ground, "stream" | "isNew">,
-  command: Command,
-  item: Item,
-  { index, count }: { index: number; count: number },
-) => ({ operation: command.operation, target: scopeOf(ground), item: item.shape ?? null, index, count });
 
 function toRecorded(sealed: NewEvent, { data, content }: Proposed): RecordedEvent {
   const { id, stream, revision, type, meta, dataSalt, contentSalt, leaf } = sealed;

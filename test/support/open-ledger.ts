@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 import type { Proposed } from "../../shared/domain/event.ts";
 import {
@@ -9,6 +8,7 @@ import { aggregates } from "../../shared/ledger/aggregates.ts";
 import type { Caller, Command } from "../../shared/ledger/command.ts";
 import { found } from "../../shared/ledger/found.ts";
 import { type LedgerDeps, openLedger } from "../../shared/ledger/ledger.ts";
+import { systemClock } from "../../shared/platform/clock.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 /** The limits of the log format. */
@@ -59,7 +59,7 @@ export async function openTestLedger(
 ) {
   const folder = options.folder ?? temporaryFolder();
   const store = options.store ?? openSqliteEventStore(folder, options.sqlite);
-  const ledger = openLedger({ aggregates, limits, now: Date.now, sleep, wake: () => {}, ...options, store });
+  const ledger = openLedger({ aggregates, limits, ...systemClock, wake: () => {}, ...options, store });
   await found(ledger);
   onTestFinished(() => store.close());
   return { ledger, store, folder };
