@@ -1,3 +1,10 @@
+import * as apiKey from "../domain/access/api-key.ts";
+import type { ApiKeyEvent, WorkspaceEvent } from "../domain/access/events.ts";
+import * as workspace from "../domain/access/workspace.ts";
+import * as delivery from "../domain/delivery/delivery.ts";
+import type { DeliveryEvent } from "../domain/delivery/events.ts";
+import * as endpoint from "../domain/endpoint/endpoint.ts";
+import type { EndpointEvent } from "../domain/endpoint/events.ts";
 import type { Proposed } from "../domain/event.ts";
 import type { RunEvent } from "../domain/run/events.ts";
 import { decide, evolve, type Run, unknownRun } from "../domain/run/run.ts";
@@ -27,6 +34,13 @@ function withWaitId(proposed: RunEvent): RunEvent {
 export const aggregates: Readonly<Record<string, Aggregate>> = {
   ledger: recordedOnly,
   refusal: recordedOnly,
+  workspace: aggregate<workspace.Workspace, WorkspaceEvent>({
+    initial: workspace.unknownWorkspace,
+    ...workspace,
+  }),
+  api_key: aggregate<apiKey.ApiKey, ApiKeyEvent>({ initial: apiKey.unknownKey, ...apiKey }),
+  endpoint: aggregate<endpoint.Endpoint, EndpointEvent>({ initial: endpoint.unknownEndpoint, ...endpoint }),
+  delivery: aggregate<delivery.Delivery, DeliveryEvent>({ initial: delivery.unknownDelivery, ...delivery }),
   run: aggregate<Run, RunEvent>({
     initial: unknownRun,
     decide: (run, proposed, by) => decide(run, withWaitId(proposed), by),

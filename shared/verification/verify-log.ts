@@ -19,8 +19,8 @@ export type StoredLog = {
 
 export type StreamHead = { revision: number; leaf: Uint8Array };
 
-/** What somebody outside the log remembers of it. The leaf hash is hex; `digest`, hex too, is over all up to there. */
-export type Kept = { where: string; position: bigint; leafHash: string; digest?: string };
+/** What somebody outside the log remembers of it: an event's leaf hash, and perhaps the digest of all up to it. */
+export type Kept = { where: string; position: bigint; leaf: Uint8Array; digest?: Uint8Array };
 
 export type Verified =
   | {
@@ -202,10 +202,10 @@ function problemOfLedger(
 
 /** What was kept of the position that was just read, where it is something else. */
 function disagreement(kept: readonly Kept[], progress: Progress): string | undefined {
-  for (const { where, position, leafHash: leaf, digest } of kept) {
+  for (const { where, position, leaf, digest } of kept) {
     if (position !== progress.head) continue;
-    if (leaf !== hex(progress.lastLeaf)) return `it is not the event that ${where} knows`;
-    if (digest !== undefined && digest !== hex(progress.digest))
+    if (Buffer.compare(leaf, progress.lastLeaf) !== 0) return `it is not the event that ${where} knows`;
+    if (digest !== undefined && Buffer.compare(digest, progress.digest) !== 0)
       return `${where} knows other events, or another order, up to here`;
   }
   return undefined;
