@@ -64,8 +64,7 @@ export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal):
     if (nextAttemptAtMs > clock.now()) return { nextAttemptAtMs };
   }
   const endpoint = endpoints.current(due.endpoint);
-  if (!endpoint || endpoint.status !== "enabled" || endpoints.endedSince(due.endpoint, due.position))
-    return DONE;
+  if (endpoint?.status !== "enabled" || endpoints.endedSince(due.endpoint, due.position)) return DONE;
 
   const number = state.attempt + 1;
   const repeats = state.unanswered !== null;

@@ -84,7 +84,8 @@ export function createEndpointHistory(): EndpointHistory {
   };
 }
 
-function versionAfter(before: EndpointVersion | undefined, event: RecordedEvent): EndpointVersion {
+/** An endpoint with one event more; what it was before stays as it is. */
+export function versionAfter(before: EndpointVersion | undefined, event: RecordedEvent): EndpointVersion {
   const { stream, position, revision, meta } = event;
   // What was recorded on this kind of stream was decided from this union; our own history is trusted.
   const happened = event as unknown as EndpointEvent;
