@@ -12,10 +12,12 @@ const NINE = 0x39;
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** What one pass over the text saw: how many keys were written, and where the numbers stand that need care (start, end, start …). */
+/** What one pass over the text saw: how many keys were written, and where the numbers stand that need care
+ *  (start, end, start …). */
 type Scan = { keys: number; numbers: number[] };
 
-/** I-JSON to a value, kept exactly. Malformed: 400 `malformed_json` with the byte offset; JSON that is not I-JSON: 422 `invalid_body`. */
+/** I-JSON to a value, kept exactly. Malformed: 400 `malformed_json` with the byte offset; JSON that is not
+ *  I-JSON: 422 `invalid_body`. */
 export function parseJson(bytes: Buffer): unknown {
   const text = decode(bytes);
   // Before the parser: it takes a second over eight million brackets.
@@ -28,7 +30,8 @@ export function parseJson(bytes: Buffer): unknown {
   }
   if (text.includes("\\")) {
     if (hasEscapedKey(text)) value = readEscaped(text);
-    // Decoded UTF-8 is well formed and JSON has no raw control characters: only an escape can bring either in.
+    // Decoded UTF-8 is well formed and JSON has no raw control characters: only an escape can bring either
+    // in.
     if (text.includes("\\u")) checkEscaped(value);
   }
   // An object keeps the last of equal keys, so a key that was written twice is missing from the value.
@@ -53,7 +56,8 @@ function refused(detail: string, code: string): Problem {
   return new Problem("invalid_body", detail, { errors: [{ pointer: "", detail, code }] });
 }
 
-/** One pass over the text, which need not be JSON yet; then only the depth that it throws for means anything. */
+/** One pass over the text, which need not be JSON yet; then only the depth that it throws for means
+ *  anything. */
 function scan(text: string): Scan {
   const numbers: number[] = [];
   let keys = 0;
@@ -79,7 +83,8 @@ function scan(text: string): Scan {
   return { keys, numbers };
 }
 
-/** Up to 15 significant digits come back from a double as they went in; an exponent could still leave its range, and −0 is 0. */
+/** Up to 15 significant digits come back from a double as they went in; an exponent could still leave its
+ *  range, and −0 is 0. */
 function needsCare(text: string, start: number, end: number): boolean {
   return text.charCodeAt(start) === MINUS || end - start > 15 || hasExponent(text, start, end);
 }
@@ -131,7 +136,8 @@ function isExact(token: string): boolean {
   return written.digits === kept.digits && written.exponent === kept.exponent;
 }
 
-/** The significant digits, as an integer, and the power of ten they are multiplied by; the sign is left out. */
+/** The significant digits, as an integer, and the power of ten they are multiplied by; the sign is left
+ *  out. */
 function decimal(token: string): { digits: string; exponent: number } {
   const unsigned = token.charCodeAt(0) === MINUS ? token.slice(1) : token;
   const [mantissa = "", power = "0"] = unsigned.toLowerCase().split("e");

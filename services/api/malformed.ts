@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 
-/** Where bytes stop being UTF-8: how many of them, from the start, can be decoded. Only asked for what is not UTF-8. */
+/** Where bytes stop being UTF-8: how many of them, from the start, can be decoded. Only asked for what is not
+ *  UTF-8. */
 export function notUtf8At(bytes: Buffer): number {
   let good = 0;
   let bad = bytes.length;
@@ -25,7 +26,8 @@ const BLANK = /[ \t\n\r]*/y;
 const SCALAR = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 
-/** Where a text stops being JSON. The engine's own message names the place only sometimes; this is asked after it refused. */
+/** Where a text stops being JSON. The engine's own message names the place only sometimes; this is asked
+ *  after it refused. */
 export function malformedAt(text: string): number {
   const open: string[] = [];
   let expected: "value" | "value or end" | "key" | "key or end" | "colon" | "comma or end" = "value";

@@ -1,8 +1,9 @@
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
-/** `JSON.parse`, but exact in every key. V8 (as of Node 24, nodejs/node#63785) may read a key that is written with an escape
- *  as another one: after `{"a":0,"\\":0}` it reads `{"a":0,"\"":0}` as if that had the first one's keys. */
+/** `JSON.parse`, but exact in every key. V8 (as of Node 24, nodejs/node#63785) may read a key that is written
+ *  with an escape  as another one: after `{"a":0,"\\":0}` it reads `{"a":0,"\"":0}` as if that had the first
+ *  one's keys. */
 export function readJson(text: string): unknown {
   const value: unknown = JSON.parse(text);
   return hasEscapedKey(text) ? readEscaped(text) : value;
@@ -38,7 +39,8 @@ function skipBlank(text: string, from: number): number {
   return index;
 }
 
-/** Reads a text that is known to be JSON without letting the engine read a key. The depth must be bounded by the caller. */
+/** Reads a text that is known to be JSON without letting the engine read a key. The depth must be bounded by
+ *  the caller. */
 export function readEscaped(text: string): unknown {
   return read({ text, index: 0 });
 }

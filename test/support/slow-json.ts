@@ -1,7 +1,8 @@
 /** What a patient reader makes of a text: its JSON with 0 for −0, or every reason why it is not I-JSON. */
 export type SlowAnswer = { ok: boolean; json: string; codes: string[] };
 
-/** Reads JSON character by character, as RFC 8259's grammar says, and judges each rule of RFC 7493 where it applies. */
+/** Reads JSON character by character, as RFC 8259's grammar says, and judges each rule of RFC 7493 where it
+ *  applies. */
 export function slowJson(text: string): SlowAnswer {
   const codes: string[] = [];
   let index = 0;
@@ -77,7 +78,8 @@ export function slowJson(text: string): SlowAnswer {
   }
 }
 
-/** Whether two decimals are the same number, by writing both out in full as integers over the same power of ten. */
+/** Whether two decimals are the same number, by writing both out in full as integers over the same power of
+ *  ten. */
 function equalDecimals(one: string, other: string): boolean {
   const parts = [one, other].map((text) => {
     const [mantissa = "", power = "0"] = text
