@@ -117,7 +117,8 @@ export function encodeLeaf(
   const leaf =
     `{"format":1,"id":"${event.id}","ledger":"${ledger}","meta":${event.metaJson},` +
     `"revision":${event.revision},"stream":"${event.stream}","type":"${event.type}"}`;
-  if (leaf.length > LEAF_BYTES_MAX) throw new RangeError(`a leaf has at most ${LEAF_BYTES_MAX} bytes`);
+  if (leaf.length > LEAF_BYTES_MAX / 3 && Buffer.byteLength(leaf) > LEAF_BYTES_MAX)
+    throw new RangeError(`a leaf has at most ${LEAF_BYTES_MAX} bytes`);
   return leaf;
 }
 
