@@ -9,6 +9,7 @@ import {
   Overloaded,
   type Position,
   StorageFull,
+  UnusableLog,
   VersionConflict,
 } from "./event-store.ts";
 import { openWakes, sqliteReading } from "./sqlite-event-reader.ts";
@@ -75,6 +76,7 @@ export function openSqliteEventStore(
   let queue: Waiting[] = [];
   let scheduled = false;
   let fault: Error | undefined;
+  let closed = false;
 
   const wire = (own: bigint): Position => log.epoch * EPOCH + own;
 
@@ -93,12 +95,10 @@ export function openSqliteEventStore(
   /** Inside a transaction and a savepoint of its own. Check and insert are one step: this connection is the only writer. */
   function insertAll(waiting: Waiting): bigint {
     const { stream, expected, events } = waiting;
-    if (expected > 0) {
-      const before = log.at.get(stream, expected - 1);
-      if (!before || Buffer.from(before.leaf as Uint8Array).toString("hex") !== events[0]?.meta.prev) {
-        throw new VersionConflict(stream, expected);
-      }
-    }
+    const before = expected > 0 ? log.at.get(stream, expected - 1) : undefined;
+    const prev = before ? Buffer.from(before.leaf as Uint8Array).toString("hex") : null;
+    if ((expected > 0 && !before) || events[0]?.meta.prev !== prev)
+      throw new VersionConflict(stream, expected);
     let position = next;
     for (const event of events) {
       log.insert.run(
@@ -164,10 +164,8 @@ export function openSqliteEventStore(
     }
     try {
       if (isUntrusted(error)) throw error;
-      open();
-      next =
-        BigInt(Number(log.db.prepare("SELECT coalesce(max(position), 0) AS head FROM events").get()?.head)) +
-        1n;
+      log = open();
+      next = nextPosition(log.db);
       for (const waiting of group) {
         const known = recorded(waiting);
         if (known !== undefined) waiting.resolve(known);
@@ -217,6 +215,7 @@ export function openSqliteEventStore(
     ...reading,
     append: (stream, expected, events) =>
       new Promise((resolve, reject) => {
+        if (closed) return reject(new UnusableLog("the log is closed"));
         if (fault)
           return reject(
             new OutcomeUnknown("the disk failed while the log was written", { cause: fault, final: true }),
@@ -228,6 +227,7 @@ export function openSqliteEventStore(
         schedule();
       }),
     async close() {
+      closed = true;
       while (queue.length > 0) flush();
       if (log.db.isOpen) log.db.close();
       if (lock.isOpen) lock.close();

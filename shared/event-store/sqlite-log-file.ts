@@ -64,8 +64,8 @@ export function openLogFile(folder: string, mode: LogFileMode): LogFile {
   try {
     db = new DatabaseSync(path, { readOnly: mode.readOnly === true });
     db.exec("PRAGMA busy_timeout = 5000");
+    checkHeader(db, path, mode); // First of all: a file that is not ours stays as it was.
     if (mode.readOnly !== true) db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-    checkHeader(db, path, mode);
     const ledger = String(db.prepare("SELECT id FROM ledger").get()?.id ?? "");
     if (!/^[0-9a-f]{32}$/.test(ledger)) report(`${path} names no ledger`, mode);
     return { db, ledger, epoch: epochOf(db) };
