@@ -1,0 +1,35 @@
+import type { DeliveryRow } from "../../projections/deliveries/deliveries.table.ts";
+import { listDueDeliveries } from "../../projections/deliveries/deliveries.table.ts";
+import type { RowReader } from "../../projections/row-store.ts";
+import { streamOf, wireIdOf } from "../../shared/verification/ids.ts";
+import type { Due } from "./attempt.ts";
+import type { Backlog } from "./dispatcher.ts";
+
+type Deps = {
+  rows: RowReader;
+  position(): bigint;
+  ready(signal: AbortSignal): Promise<void>;
+};
+
+const LATER_MS = 2 ** 52;
+
+/** Open deliveries, as the deliveries' view has them. */
+export function viewBacklog({ rows, position, ready }: Deps): Backlog {
+  const list = (endpoint: string, untilMs: number, limit: number) =>
+    listDueDeliveries(rows, untilMs, { endpointId: wireIdOf(endpoint), limit });
+  return {
+    ready,
+    position,
+    due: async (endpoint, nowMs, limit) => (await list(endpoint, nowMs, limit)).rows.map(dueOf),
+    nextDueMs: async (endpoint) => (await list(endpoint, LATER_MS, 1)).rows[0]?.nextAttemptAt ?? undefined,
+  };
+}
+
+const dueOf = (row: DeliveryRow): Due => ({
+  delivery: streamOf(row.id),
+  endpoint: streamOf(row.endpointId),
+  run: streamOf(row.runId),
+  revision: row.eventRevision,
+  position: row.eventPosition,
+  workspace: row.workspace,
+});

@@ -1,0 +1,45 @@
+import { Worker } from "node:worker_threads";
+import type { FromProjector, ToProjector } from "./messages.ts";
+import { createProgress, type Progress } from "./progress.ts";
+
+type Deps = {
+  folder: string;
+  /** Everything that it says but its progress. */
+  onSaid(message: Exclude<FromProjector, { kind: "progress" }>): void;
+  /** It has ended, and nobody asked it to. */
+  onEnd(error: Error): void;
+};
+
+export type ProjectorThread = {
+  progress: Progress;
+  /** The log has grown. */
+  wake(): void;
+  /** Resolves when it has stopped, with what it was doing done. */
+  close(): Promise<void>;
+};
+
+/** Starts the projector on a thread of its own. */
+export function openProjectorThread({ folder, onSaid, onEnd }: Deps): ProjectorThread {
+  const progress = createProgress();
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: { folder } });
+  const post = (message: ToProjector) => worker.postMessage(message);
+  let closing = false;
+  const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+  worker.on("message", (message: FromProjector) => {
+    if (message.kind === "progress") progress.move(message);
+    else onSaid(message);
+  });
+  worker.once("error", (error: Error) => onEnd(error));
+  void ended.then(() => {
+    if (!closing) onEnd(new Error("the projector's thread has ended"));
+  });
+  return {
+    progress,
+    wake: () => post({ kind: "wake" }),
+    async close() {
+      closing = true;
+      post({ kind: "stop" });
+      await ended;
+    },
+  };
+}
