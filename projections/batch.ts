@@ -1,0 +1,153 @@
+import type { RecordedEvent } from "../shared/domain/event.ts";
+import { wireIdOf } from "../shared/verification/ids.ts";
+import type { FirstEvents } from "./first-events.ts";
+import type { Context, FirstEvent, Projection } from "./projection.ts";
+import { createRowCache, type RowCache } from "./row-cache.ts";
+import type { Parked, RowWriter } from "./row-store.ts";
+
+/** A projection at work: its rows in memory, and the ids whose events it passes over. */
+export type Tracked = { projection: Projection; cache: RowCache; parked: Set<string> };
+
+export const track = (projection: Projection, parked: Iterable<string>): Tracked => ({
+  projection,
+  cache: createRowCache(),
+  parked: new Set(parked),
+});
+
+/** One event, for one projection, and the rows that it changes there. */
+type Work = { tracked: Tracked; event: RecordedEvent; context: Context; ids: readonly string[] };
+
+/** What a batch of events comes to, inside one transaction. */
+export type Batch = {
+  /** The events, in order; `clockMs` is the latest `recordedAt` before them. Answers with the latest one after them. */
+  apply(events: readonly RecordedEvent[], clockMs: number): Promise<number>;
+  /** What could not be applied, and is passed over from now on. */
+  parked: readonly Parked[];
+};
+
+export function openBatch(
+  ledger: string,
+  kinds: ReadonlyMap<string, readonly Tracked[]>,
+  firsts: FirstEvents,
+  writer: RowWriter,
+): Batch {
+  const parked: Parked[] = [];
+  const views = new Set([...kinds.values()].flat());
+
+  function park(tracked: Tracked, event: RecordedEvent, error: unknown): void {
+    const { name, version } = tracked.projection;
+    const id = wireIdOf(event.stream);
+    const reason = `${event.type}: ${error instanceof Error ? error.message : String(error)}`;
+    tracked.parked.add(id);
+    parked.push({ name, version, id, position: event.position, reason });
+  }
+
+  const isParked = ({ parked: ids }: Tracked, event: RecordedEvent): boolean =>
+    ids.size > 0 && ids.has(wireIdOf(event.stream));
+
+  function planned(tracked: Tracked, event: RecordedEvent, context: Context): Work | undefined {
+    if (isParked(tracked, event)) return undefined;
+    try {
+      const ids = tracked.projection.keys(event, context);
+      return ids.length > 0 ? { tracked, event, context, ids } : undefined;
+    } catch (error) {
+      park(tracked, event, error);
+      return undefined;
+    }
+  }
+
+  async function load(works: readonly Work[]): Promise<void> {
+    const missing = new Map<Tracked, Set<string>>();
+    for (const { tracked, event, ids } of works) {
+      const { projection, cache } = tracked;
+      for (const id of ids) {
+        if (cache.get(id)) continue;
+        if (projection.isNew?.(event, id)) cache.add(id, undefined);
+        else missing.set(tracked, (missing.get(tracked) ?? new Set()).add(id));
+      }
+    }
+    for (const [{ projection, cache }, ids] of missing) {
+      const stored = await writer.read(
+        projection,
+        [...ids].filter((id) => !cache.get(id)),
+      );
+      for (const id of ids) if (!cache.get(id)) cache.add(id, stored.get(id));
+    }
+  }
+
+  /** All rows of an event, or none: an error parks what it was about, and the others go on. */
+  function applyOne({ tracked, event, context, ids }: Work): void {
+    if (isParked(tracked, event)) return;
+    const { projection, cache } = tracked;
+    try {
+      const rows = ids.map((id) => projection.apply(cache.get(id)?.row, event, id, context));
+      for (let index = 0; index < ids.length; index++) {
+        const entry = cache.get(ids[index] as string);
+        if (entry) cache.set(entry, rows[index]);
+      }
+    } catch (error) {
+      park(tracked, event, error);
+    }
+  }
+
+  async function flush(): Promise<void> {
+    for (const { projection, cache } of views) {
+      const changes = cache.changes();
+      if (changes.length === 0) continue;
+      const sizes = await writer.write(
+        projection,
+        changes.map(({ id, before, row }) => ({ id, before, after: row })),
+      );
+      cache.written(changes, sizes);
+    }
+  }
+
+  async function run(works: Work[]): Promise<void> {
+    await load(works);
+    for (const work of works) applyOne(work);
+  }
+
+  /** Rows that an event changes by what is in a column: they are looked up in storage, so what is pending goes there first. */
+  async function widened(work: Work, column: string, value: Parameters<RowWriter["find"]>[2]): Promise<Work> {
+    await flush();
+    const found = await writer.find(work.tracked.projection, column, value);
+    return { ...work, ids: [...new Set([...work.ids, ...found])] };
+  }
+
+  async function firstOf(tracked: readonly Tracked[], event: RecordedEvent): Promise<FirstEvent | undefined> {
+    const asked = tracked.some(({ projection }) => projection.needsFirst?.(event) === true);
+    return asked ? firsts.of(event.stream) : undefined;
+  }
+
+  return {
+    parked,
+    async apply(events, clockBefore) {
+      let clockMs = clockBefore;
+      let works: Work[] = [];
+      for (const event of events) {
+        clockMs = Math.max(clockMs, Date.parse(event.meta.recordedAt));
+        firsts.pass(event);
+        const tracked = kinds.get(event.stream.slice(0, event.stream.indexOf("-")));
+        if (!tracked) continue;
+        const first = await firstOf(tracked, event);
+        const context: Context = { ledger, clockMs, first };
+        for (const one of tracked) {
+          const work = planned(one, event, context);
+          const also = one.projection.alsoWhere?.(event);
+          if (also && !isParked(one, event)) {
+            await run(works);
+            works = [
+              await widened(work ?? { tracked: one, event, context, ids: [] }, also.column, also.value),
+            ];
+            await run(works);
+            works = [];
+          } else if (work) works.push(work);
+        }
+      }
+      await run(works);
+      await flush();
+      for (const one of parked) await writer.park(one);
+      return clockMs;
+    },
+  };
+}

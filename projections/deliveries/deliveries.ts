@@ -1,0 +1,134 @@
+import type { DeliveryEvent } from "../../shared/domain/delivery/events.ts";
+import type { EndpointHistory } from "../../shared/domain/endpoint/history.ts";
+import { canOwe, type Owed, owedBy } from "../../shared/domain/endpoint/owed.ts";
+import type { RecordedEvent } from "../../shared/domain/event.ts";
+import { derivedId, wireIdOf } from "../../shared/verification/ids.ts";
+import { type Context, type Happened, happened, type Projection } from "../projection.ts";
+import { type DeliveryRow, deliveriesView } from "./deliveries.table.ts";
+
+/** The delivery of an event to an endpoint: the same id whoever works it out. */
+export const deliveryId = (
+  ledger: string,
+  workspace: string,
+  endpointStream: string,
+  eventId: string,
+): string =>
+  derivedId({
+    ledger,
+    workspace,
+    prefix: "delivery",
+    scope: `dispatcher ${endpointStream}`,
+    commandId: eventId,
+    index: 0,
+  });
+
+/** One row for each delivery that is owed, from the event that owes it on. The history must know the endpoints up to where
+ *  the view is; from there on it is told by the events themselves. */
+export function createDeliveries(endpoints: EndpointHistory): Projection<DeliveryRow> {
+  const known = new WeakMap<RecordedEvent, Map<string, Owed>>();
+
+  const endpointsFor = (event: RecordedEvent) =>
+    canOwe(event) ? endpoints.asOf(event.meta.workspace ?? "", event.position) : [];
+
+  /** What an event owes, by the deliveries' ids: worked out once, though asked for every row. */
+  function owed(event: RecordedEvent, { ledger, first }: Context): Map<string, Owed> {
+    const before = known.get(event);
+    if (before) return before;
+    const to = endpointsFor(event);
+    const made = new Map<string, Owed>();
+    if (to.length > 0) {
+      if (!first) throw new Error(`${event.stream} has no beginning`);
+      const recipientRun = first.data.recipientIndex !== undefined;
+      for (const one of owedBy(event, { recipientRun }, to))
+        made.set(deliveryId(ledger, event.meta.workspace ?? "", one.endpoint.stream, event.id), one);
+    }
+    known.set(event, made);
+    return made;
+  }
+
+  return {
+    ...deliveriesView,
+    kinds: ["run", "endpoint", "delivery"],
+    keys(event, context) {
+      if (event.stream.startsWith("delivery-")) return [wireIdOf(event.stream)];
+      if (event.stream.startsWith("endpoint-")) endpoints.take(event);
+      return canOwe(event) ? [...owed(event, context).keys()] : [];
+    },
+    isNew: ({ stream }) => stream.startsWith("run-"),
+    needsFirst: (event) => endpointsFor(event).length > 0,
+    alsoWhere: (event) =>
+      endsDeliveries(event) ? { column: "openEndpoint", value: wireIdOf(event.stream) } : undefined,
+    apply(row, event, id, context) {
+      if (event.stream.startsWith("run-")) {
+        const one = owed(event, context).get(id);
+        return one ? owedRow(id, event, one) : row;
+      }
+      if (!row) throw new Error(`${id} is owed by no event`);
+      const touched = { ...row, updatedAt: event.meta.recordedAt, updatedPosition: event.position };
+      if (event.stream.startsWith("endpoint-"))
+        return closed(touched, event.type === "endpoint.deleted" ? "cancelled" : "skipped");
+      return deliveryAfter(touched, happened<DeliveryEvent>(event));
+    },
+  };
+}
+
+/** While an endpoint is disabled nothing is sent to it, and nothing by itself later; deleted, it is owed nothing. */
+const endsDeliveries = ({ type, data }: RecordedEvent): boolean =>
+  type === "endpoint.deleted" ||
+  type === "endpoint.disabled" ||
+  (type === "endpoint.updated" && data.status === "disabled");
+
+function owedRow(id: string, event: RecordedEvent, { endpoint, as }: Owed): DeliveryRow {
+  const endpointId = wireIdOf(endpoint.stream);
+  const { meta, position } = event;
+  return {
+    id,
+    workspace: meta.workspace ?? "",
+    endpointId,
+    runId: wireIdOf(event.stream),
+    eventId: event.id,
+    eventType: event.type,
+    eventPosition: position,
+    eventRevision: event.revision,
+    status: as === "skipped" ? "skipped" : "pending",
+    attempt: 0,
+    nextAttemptAt: as === "skipped" ? null : Date.parse(meta.recordedAt),
+    lastOutcome: null,
+    lastHttpStatus: null,
+    createdAt: meta.recordedAt,
+    updatedAt: meta.recordedAt,
+    updatedPosition: position,
+    openEndpoint: as === "skipped" ? null : endpointId,
+  };
+}
+
+const closed = (row: DeliveryRow, status: DeliveryRow["status"]): DeliveryRow => ({
+  ...row,
+  status,
+  nextAttemptAt: null,
+  openEndpoint: null,
+});
+
+/** What the delivery's own stream says. An attempt may end after its endpoint was disabled: delivered is delivered, but
+ *  nothing makes such a delivery open again. */
+function deliveryAfter(row: DeliveryRow, event: Happened<DeliveryEvent>): DeliveryRow {
+  switch (event.type) {
+    case "delivery.attempted":
+      return { ...row, attempt: event.data.attempt };
+    case "delivery.responded": {
+      const { outcome, httpStatus, nextAttemptAt } = event.data;
+      const answered = { ...row, lastOutcome: outcome, lastHttpStatus: httpStatus ?? null };
+      if (outcome === "delivered") return closed(answered, "delivered");
+      if (row.openEndpoint === null) return answered;
+      return {
+        ...answered,
+        status: "retrying",
+        nextAttemptAt: nextAttemptAt === undefined ? null : Date.parse(nextAttemptAt),
+      };
+    }
+    case "delivery.cancelled":
+      return closed(row, "cancelled");
+    case "delivery.exhausted":
+      return closed(row, "exhausted");
+  }
+}

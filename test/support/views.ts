@@ -1,0 +1,40 @@
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { onTestFinished } from "vitest";
+import { apiKeys } from "../../projections/api-keys/api-keys.ts";
+import { createDeliveries } from "../../projections/deliveries/deliveries.ts";
+import { endpoints } from "../../projections/endpoints/endpoints.ts";
+import type { Projection } from "../../projections/projection.ts";
+import { runs } from "../../projections/runs/runs.ts";
+import { openSqliteRowStore } from "../../projections/sqlite-row-store.ts";
+import { steps } from "../../projections/steps/steps.ts";
+import { workspaces } from "../../projections/workspaces/workspaces.ts";
+import { createEndpointHistory } from "../../shared/domain/endpoint/history.ts";
+import type { EventStore } from "../../shared/event-store/event-store.ts";
+
+/** Every view there is, with a history of endpoints that knows what the log says so far. */
+export async function allProjections(store: Pick<EventStore, "readAll">): Promise<Projection[]> {
+  const history = createEndpointHistory();
+  for await (const event of store.readAll(0n, { kind: "endpoint" })) history.take(event);
+  return [runs, steps, createDeliveries(history), endpoints, apiKeys, workspaces];
+}
+
+/** A row store that is closed when the test ends. */
+export function openRows(folder: string) {
+  const rows = openSqliteRowStore(folder);
+  onTestFinished(() => rows.close());
+  return rows;
+}
+
+/** All that stands in a views' file, table by table and row by row. */
+export function dump(folder: string): Record<string, unknown[]> {
+  const db = new DatabaseSync(join(folder, "views.db"), { readOnly: true });
+  const tables = db.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").all();
+  const dumped = tables.map(({ name }): [string, unknown[]] => {
+    const all = db.prepare(`SELECT * FROM "${name}" ORDER BY 1, 2, 3`);
+    all.setReadBigInts(true);
+    return [String(name), all.all()];
+  });
+  db.close();
+  return Object.fromEntries(dumped);
+}
