@@ -2,7 +2,8 @@
 export type Clock = {
   /** Milliseconds since 1970, UTC. */
   now(): number;
-  /** Resolves after `ms`, or early when the signal is aborted: whoever wakes asks what time it is. Never rejects. */
+  /** Resolves after `ms`, or early when the signal is aborted: whoever wakes asks what time it is. Never
+   *  rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 };
 

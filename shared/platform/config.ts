@@ -8,7 +8,8 @@ const PREFIX = "RUNLEDGER_";
 const KIB = 1024;
 const DAY_MS = 86_400_000;
 
-/** What the log format promises can only be asked for more strictly: others must be able to read every log. */
+/** What the log format promises can only be asked for more strictly: others must be able to read every
+ *  log. */
 const upTo = (min: number, max: number) => integer(min, max, ", the log format's own limit").default(max);
 const from = (min: number, usual: number) => integer(min).default(usual);
 
@@ -70,7 +71,8 @@ const SECRET = new Set(["firstKey", "secretsKey"].map(nameOf));
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The configuration, of `RUNLEDGER_…` variables alone; a StartupError says everything that is wrong with them, in one line. */
+/** The configuration, of `RUNLEDGER_…` variables alone; a StartupError says everything that is wrong with
+ *  them, in one line. */
 export function parseConfig(env: Environment): Config {
   const given: Record<string, string> = {};
   const problems: string[] = [];

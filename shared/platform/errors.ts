@@ -1,7 +1,8 @@
 /** Members that a problem's answer carries beside the common ones. */
 export type ProblemExtras = { [member: string]: unknown };
 
-/** An answer that is not the one asked for, by its stable code. What the code means over HTTP is the API's business. */
+/** An answer that is not the one asked for, by its stable code. What the code means over HTTP is the API's
+ *  business. */
 export class Problem extends Error {
   readonly code: string;
   readonly extras: ProblemExtras;
@@ -12,7 +13,8 @@ export class Problem extends Error {
   }
 }
 
-/** The process cannot start: the message is one clear line for the person who started it, and the exit code 1. */
+/** The process cannot start: the message is one clear line for the person who started it, and the exit code
+ *  1. */
 export class StartupError extends Error {
   readonly code = "startup";
 }

@@ -9,7 +9,8 @@ import {
 } from "pino";
 import { version } from "./version.ts";
 
-/** One JSON line for each unit of work: the message is the event's name, the fields are ids and the outcome. */
+/** One JSON line for each unit of work: the message is the event's name, the fields are ids and the
+ *  outcome. */
 export type Log = Logger;
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
@@ -21,9 +22,9 @@ export type LogOptions = {
   destination?: DestinationStream;
 };
 
-/** Opens the log. Lines are written behind the work and those that wait are written out when the process ends, by a fault
- *  too; only SIGKILL can take the last ones. Members that are named like a secret are left out, at every depth, and what
- *  looks like one of our secrets is left out of every text. */
+/** Opens the log. Lines are written behind the work and those that wait are written out when the process
+ *  ends, by a fault too; only SIGKILL can take the last ones. Members that are named like a secret are left
+ *  out, at every depth, and what looks like one of our secrets is left out of every text. */
 export function openLog({ level, destination: stream = standardOutput() }: LogOptions): Log {
   return pino(
     {
@@ -43,14 +44,17 @@ export function openLog({ level, destination: stream = standardOutput() }: LogOp
 const standardOutput = (): DestinationStream => destination({ dest: 1, sync: !isMainThread });
 
 const HIDDEN = "[hidden]";
-const SECRET_WORD =
-  "(?:(?:api|secrets?|signing|sealing|first|private)[-_]?)?key|[\\w-]*(?:authorization|cookie|secret|token|password)s?";
+const SECRET_WORD = [
+  "(?:(?:api|secrets?|signing|sealing|first|private)[-_]?)?key",
+  "[\\w-]*(?:authorization|cookie|secret|token|password)s?",
+].join("|");
 const SECRET_NAME = new RegExp(`^(?:${SECRET_WORD})$`, "i");
 /** API keys, signing secrets, and tokens of a header that was taken into a text. */
 const SECRET_TEXT =
   /\brl_[a-z0-9-]{1,32}_[a-z0-9]{10}_\w{20,}|\bwhs(?:ec|k)_[\w+/=-]+|\bbearer +[\w.~+/=-]{16,}/gi;
 
-/** What a child is bound to does not pass by `hideMembers`: its texts are found in the line, by their names. */
+/** What a child is bound to does not pass by `hideMembers`: its texts are found in the line, by their
+ *  names. */
 const SECRET_MEMBER = new RegExp(`"(${SECRET_WORD})":"(?:[^"\\\\]|\\\\.)*"`, "gi");
 
 const hideTexts = (line: string): string =>

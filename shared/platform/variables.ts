@@ -2,8 +2,8 @@ import { BlockList, isIP } from "node:net";
 import { resolve } from "node:path";
 import { z } from "zod";
 
-/** A variable of the environment. `must` completes "RUNLEDGER_X must be …" and is all that is said of a value that will
- *  not do; `parse` gives undefined for one. */
+/** A variable of the environment. `must` completes "RUNLEDGER_X must be …" and is all that is said of a value
+ *  that will not do; `parse` gives undefined for one. */
 const variable = <Value>(must: string, parse: (text: string) => Value | undefined) =>
   z.string().transform((text, context): Value => {
     const value = parse(text);
@@ -60,7 +60,7 @@ export const cidrs = list("networks as CIDRs, like 10.0.0.0/8", (item) => {
   return family !== 0 && Number(prefix) <= (family === 4 ? 32 : 128) && !address.includes("%");
 });
 
-export const origins = list("origins, like https://console.example.com", (item) => {
+export const origins = list("origins, like https://app.example.com", (item) => {
   const url = URL.parse(item);
   return url !== null && /^https?:$/.test(url.protocol) && url.origin === item;
 });

@@ -23,7 +23,7 @@ export function findKey(folder: string): Buffer | undefined {
   const mode = statSync(path).mode & 0o777;
   if ((mode & 0o077) !== 0) {
     throw new UnusableVault(
-      `${path} is open to others than its owner (mode ${mode.toString(8)}): "chmod 600 ${path}", and take the key for known`,
+      `${path} is open to others (mode ${mode.toString(8)}): "chmod 600 ${path}", and take the key for known`,
     );
   }
   let text: string;
@@ -38,8 +38,8 @@ export function findKey(folder: string): Buffer | undefined {
   return Buffer.from(text, "hex");
 }
 
-/** Makes a key file with a new random key. It appears as a whole, durably, and never in the place of another: who comes
- *  second uses the first one's key. */
+/** Makes a key file with a new random key. It appears as a whole, durably, and never in the place of another:
+ *  who comes second uses the first one's key. */
 export function makeKey(folder: string): Buffer {
   const path = join(folder, KEY_FILE);
   const temporary = `${path}.${randomBytes(6).toString("hex")}`;

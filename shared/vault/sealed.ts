@@ -11,8 +11,8 @@ export const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** Nonce ‖ ciphertext ‖ tag: AES-256-GCM under a random nonce. `name` is authenticated with it, so that no entry can be
- *  passed off as another. */
+/** Nonce ‖ ciphertext ‖ tag: AES-256-GCM under a random nonce. `name` is authenticated with it, so that no
+ *  entry can be passed off as another. */
 export function seal(key: Uint8Array, name: string, plain: Uint8Array): Buffer {
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv("aes-256-gcm", key, nonce, { authTagLength: TAG_BYTES });
@@ -35,7 +35,8 @@ export function unseal(key: Uint8Array, name: string, sealed: Uint8Array): Buffe
   }
 }
 
-/** A code that only who has the key can make: for what is noted often, since random nonces must not run out. */
+/** A code that only who has the key can make: for what is noted often, since random nonces must not run
+ *  out. */
 export function authenticate(key: Uint8Array, text: string): Buffer {
   const own = hkdfSync("sha256", key, "", "runledger vault authentication", KEY_BYTES);
   return createHmac("sha256", Buffer.from(own)).update(text).digest();

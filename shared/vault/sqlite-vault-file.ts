@@ -12,7 +12,12 @@ export const VAULT_FILE = "vault.db";
 
 const SCHEMA = `
 CREATE TABLE entries (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), position TEXT NOT NULL, leaf BLOB NOT NULL, code BLOB NOT NULL) STRICT;
+CREATE TABLE head (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  position TEXT NOT NULL,
+  leaf BLOB NOT NULL,
+  code BLOB NOT NULL
+) STRICT;
 `;
 
 /** An entry that is always the same: it opens only under the key that the vault was made with. */
@@ -20,8 +25,8 @@ const CHECK = "check";
 
 export type VaultFile = { db: DatabaseSync; path: string; key: Uint8Array };
 
-/** Opens `vault.db` in a folder, and makes it where it is not there, under the given key or else under that of the key file,
- *  which is made for a new vault only. */
+/** Opens `vault.db` in a folder, and makes it where it is not there, under the given key or else under that
+ *  of the key file, which is made for a new vault only. */
 export function openVaultFile(folder: string, given: Uint8Array | undefined): VaultFile {
   const path = join(folder, VAULT_FILE);
   let db: DatabaseSync | undefined;

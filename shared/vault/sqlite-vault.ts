@@ -15,15 +15,16 @@ export type SqliteVaultOptions = {
 const SQLITE_FULL = 13;
 const SQLITE_IOERR_WRITE = 778;
 
-/** The vault in one SQLite file. WAL with synchronous=FULL: what was put is on the disk when it is answered. Every value is
- *  sealed with AES-256-GCM under the vault's key and its own name. */
+/** The vault in one SQLite file. WAL with synchronous=FULL: what was put is on the disk when it is answered.
+ *  Every value is sealed with AES-256-GCM under the vault's key and its own name. */
 export function openSqliteVault(
   folder: string,
   { key: given, cachedMax = 10_000 }: SqliteVaultOptions = {},
 ): Vault & { readonly db: DatabaseSync } {
   if (given && given.byteLength !== KEY_BYTES) throw new RangeError(`a vault's key has ${KEY_BYTES} bytes`);
   const { db, path, key } = openVaultFile(folder, given);
-  // Check and insert are one step: of two that put the same id one is first, and both then read what is there.
+  // Check and insert are one step: of two that put the same id one is first, and both then read what is
+  // there.
   const insert = db.prepare("INSERT INTO entries VALUES (?, ?) ON CONFLICT DO NOTHING");
   const select = db.prepare("SELECT sealed FROM entries WHERE name = ?");
   const cached = new Map<string, Buffer>();
@@ -113,7 +114,8 @@ function readHead(db: DatabaseSync, path: string, key: Uint8Array): KeptHead | u
   throw new DamagedVault(`the head kept in ${path} was changed: it was not noted under the vault's key`);
 }
 
-/** Without waiting for the disk: an older head than the log's is no contradiction, and the log is written all the time. */
+/** Without waiting for the disk: an older head than the log's is no contradiction, and the log is written all
+ *  the time. */
 function keepHead(db: DatabaseSync, key: Uint8Array, position: bigint, leaf: Uint8Array): void {
   const code = authenticate(key, headText(String(position), leaf));
   db.exec("PRAGMA synchronous = NORMAL");

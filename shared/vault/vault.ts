@@ -1,21 +1,25 @@
 /** An event of the log: where it stands, and its leaf hash. */
 export type KeptHead = { position: bigint; leaf: Buffer };
 
-/** What is secret and so never enters the log: signing secrets and other keys, each under an id that the log may name. At
- *  rest everything is encrypted, bound to its id. What cannot be decrypted, or was changed, is DamagedVault. */
+/** What is secret and so never enters the log: signing secrets and other keys, each under an id that the log
+ *  may name. At rest everything is encrypted, bound to its id. What cannot be decrypted, or was changed, is
+ *  DamagedVault. */
 export interface Vault {
-  /** Durable when it resolves, so that the log may name the id. The same secret under its id again: fine. Another one:
-   *  SecretTaken, and the first one stays. A text is kept as UTF-8. */
+  /** Durable when it resolves, so that the log may name the id. The same secret under its id again: fine.
+   *  Another one: SecretTaken, and the first one stays. A text is kept as UTF-8. */
   put(id: string, secret: Uint8Array | string): Promise<void>;
   /** The secret of an id; undefined where there is none. Answered from memory once it is known. */
   find(id: string): Promise<Buffer | undefined>;
-  /** Gone for good when it resolves: not even the encrypted bytes are left in the file. An id that nobody has: fine. */
+  /** Gone for good when it resolves: not even the encrypted bytes are left in the file. An id that nobody
+   *  has: fine. */
   remove(id: string): Promise<void>;
-  /** The vault's own secret of that name: made of random bytes when it is first asked for, the same ever after. */
+  /** The vault's own secret of that name: made of random bytes when it is first asked for, the same ever
+   *  after. */
   secretOf(name: string, bytes: number): Promise<Buffer>;
   /** The newest event of the log that was noted here; a log without it was cut or put back. */
   head(): Promise<KeptHead | undefined>;
-  /** Notes an event of the log. Not secret, but nobody can change it unseen. It may be lost in a power cut. */
+  /** Notes an event of the log. Not secret, but nobody can change it unseen. It may be lost in a power
+   *  cut. */
   keepHead(position: bigint, leaf: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }

@@ -2,8 +2,8 @@ import { setImmediate } from "node:timers/promises";
 import type { Clock } from "../../shared/platform/clock.ts";
 
 export type ManualClock = Clock & {
-  /** Lets this much time pass. Whoever sleeps wakes in the order of their times, each at its own time and with a turn
-   *  of the event loop to go on, and perhaps to sleep again, before the next wakes. */
+  /** Lets this much time pass. Whoever sleeps wakes in the order of their times, each at its own time and
+   *  with a turn of the event loop to go on, and perhaps to sleep again, before the next wakes. */
   advance(ms: number): Promise<void>;
   /** How many sleep now. */
   readonly sleeping: number;
@@ -50,11 +50,11 @@ export function manualClock(startMs: number = Date.UTC(2026, 0, 1)): ManualClock
     async advance(ms) {
       const untilMs = nowMs + ms;
       for (let sleeper = due(untilMs); sleeper; sleeper = due(untilMs)) {
-        nowMs = sleeper.dueMs;
+        nowMs = Math.max(nowMs, sleeper.dueMs);
         sleeper.wake();
         await setImmediate();
       }
-      nowMs = untilMs;
+      nowMs = Math.max(nowMs, untilMs);
     },
     get sleeping() {
       return sleepers.size;
