@@ -1,14 +1,5 @@
 import { describe, it } from "vitest";
-import {
-  accepted,
-  awaitingInput,
-  completed,
-  created,
-  failed,
-  given,
-  started,
-  step,
-} from "../../support/given.ts";
+import { accepted, awaitingInput, created, given, started, step } from "../../support/given.ts";
 
 const running = [created(), started()];
 
