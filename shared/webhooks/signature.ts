@@ -1,97 +1,105 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 
-// Standard Webhooks 1.0.0: what is signed is `id.timestamp.body`, byte for byte as it goes over the wire.
+/** One version of the signature: what its secrets look like, and how they sign. Another version joins the list below. */
+type Scheme = { version: string; prefix: string; sign(secret: string, content: Content): string };
 
-const PREFIX = "whsec_";
-const SECRET_BYTES = { min: 24, max: 64, made: 32 };
-const VERSION = "v1";
-/** Seconds that a message may be old, or ahead. */
-export const TOLERANCE_SECONDS = 300;
+/** What is signed is `<id>.<timestamp>.<body>`, the body being the very bytes on the wire. */
+type Content = { head: string; body: Uint8Array | string };
 
-/** A message or a secret that is not what it says it is. */
-export class InvalidWebhook extends Error {
-  readonly code:
-    | "missing_header"
-    | "invalid_timestamp"
-    | "too_old"
-    | "too_new"
-    | "no_match"
-    | "invalid_secret";
-  constructor(code: InvalidWebhook["code"], message: string) {
-    super(message);
-    this.code = code;
-  }
+/** The headers `webhook-id`, `webhook-timestamp` and `webhook-signature` as they arrived. */
+export type ReceivedHeaders = {
+  id: string | undefined;
+  timestamp: string | undefined;
+  signature: string | undefined;
+};
+
+export type Verification =
+  | { ok: true }
+  | {
+      ok: false;
+      reason: "header_missing" | "timestamp_invalid" | "timestamp_too_old" | "timestamp_too_new" | "no_match";
+    };
+
+const SECRET_BYTES = 32;
+const SECRET_BYTES_MIN = 24;
+const SECRET_BYTES_MAX = 64;
+const TOLERANCE_SECONDS = 300;
+const STANDARD_BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+const v1: Scheme = {
+  version: "v1",
+  prefix: "whsec_",
+  sign: (secret, { head, body }) =>
+    createHmac("sha256", keyOf(secret)).update(head).update(body).digest("base64"),
+};
+const schemes: readonly Scheme[] = [v1];
+
+/** A secret that cannot sign. The message never repeats it. */
+export class InvalidSecret extends Error {
+  readonly code = "invalid_secret";
 }
 
-/** A new signing secret: `whsec_` and 32 random bytes in padded standard base64. */
-export const generateSecret = (): string => PREFIX + randomBytes(SECRET_BYTES.made).toString("base64");
+/** A new secret: `whsec_` and the standard base64 of 32 random bytes. */
+export const generateSecret = (): string => `${v1.prefix}${randomBytes(SECRET_BYTES).toString("base64")}`;
 
-const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
+/** The value of `webhook-signature`: one entry for each secret, the current one's first. The id says which delivery it is,
+ *  the timestamp, in Unix seconds, when this attempt was made. Throws InvalidSecret. */
+export function sign(
+  secrets: readonly string[],
+  id: string,
+  timestampSeconds: number,
+  body: Uint8Array | string,
+): string {
+  if (secrets.length === 0) throw new InvalidSecret("signing needs at least one secret");
+  if (!/^[^.\s]+$/.test(id)) throw new RangeError(`a webhook id has neither dots nor spaces: ${id}`);
+  if (!Number.isSafeInteger(timestampSeconds) || timestampSeconds < 0)
+    throw new RangeError(`a timestamp is whole seconds: ${timestampSeconds}`);
+  const content = { head: `${id}.${timestampSeconds}.`, body };
+  return secrets.map((secret) => entry(secret, content)).join(" ");
+}
 
-/** The key behind a secret. Refuses what is not standard base64 of 24 to 64 bytes. */
-function keyOf(secret: string): Buffer {
+/** Whether one of the secrets signed this, and lately: the timestamp may be 300 seconds away from `nowSeconds`, either way.
+ *  Entries of versions that we do not know are skipped. Whoever receives it twice knows it by its id. Throws InvalidSecret. */
+export function verify(
+  secrets: readonly string[],
+  { id, timestamp, signature }: ReceivedHeaders,
+  body: Uint8Array | string,
+  { nowSeconds, toleranceSeconds = TOLERANCE_SECONDS }: { nowSeconds: number; toleranceSeconds?: number },
+): Verification {
+  if (!id || !timestamp || !signature) return { ok: false, reason: "header_missing" };
+  if (!/^(0|[1-9]\d{0,14})$/.test(timestamp)) return { ok: false, reason: "timestamp_invalid" };
+  const aheadSeconds = Number(timestamp) - Math.floor(nowSeconds);
+  if (aheadSeconds < -toleranceSeconds) return { ok: false, reason: "timestamp_too_old" };
+  if (aheadSeconds > toleranceSeconds) return { ok: false, reason: "timestamp_too_new" };
+
+  const content = { head: `${id}.${timestamp}.`, body };
+  const expected = secrets.map((secret) => entry(secret, content));
+  // A proxy that joins two headers puts `, ` between them: what comes after an entry's second comma is dropped.
+  const received = signature.split(" ").map((text) => text.split(",", 2).join(","));
+  const matches = received.some((text) => expected.some((own) => isEqual(own, text)));
+  return matches ? { ok: true } : { ok: false, reason: "no_match" };
+}
+
+function entry(secret: string, content: Content): string {
   const trimmed = secret.trim();
-  const text = trimmed.startsWith(PREFIX) ? trimmed.slice(PREFIX.length) : trimmed;
+  // A secret without a prefix is one of the first version's: some people keep them so.
+  const { version, sign: signWith } = schemes.find(({ prefix }) => trimmed.startsWith(prefix)) ?? v1;
+  return `${version},${signWith(trimmed, content)}`;
+}
+
+/** Stricter than most, who take anything: a key that is too short is weak, and base64 that is not quite standard is
+ *  read differently, or not at all, elsewhere. */
+function keyOf(secret: string): Buffer {
+  const text = secret.startsWith(v1.prefix) ? secret.slice(v1.prefix.length) : secret;
+  if (!STANDARD_BASE64.test(text)) throw new InvalidSecret("a secret is `whsec_` and padded standard base64");
   const key = Buffer.from(text, "base64");
-  if (!BASE64.test(text) || key.length < SECRET_BYTES.min || key.length > SECRET_BYTES.max) {
-    throw new InvalidWebhook("invalid_secret", "a signing secret is whsec_ and base64 of 24 to 64 bytes");
-  }
+  if (key.length < SECRET_BYTES_MIN || key.length > SECRET_BYTES_MAX)
+    throw new InvalidSecret(`a secret has 24 to 64 bytes, not ${key.length}`);
   return key;
 }
 
-type Bytes = Uint8Array | string;
-
-const hmac = (key: Buffer, id: string, timestamp: string, body: Bytes): Buffer =>
-  createHmac("sha256", key).update(`${id}.${timestamp}.`).update(body).digest();
-
-/** The header `webhook-signature`: one entry for each secret, separated by spaces, the current secret's first.
- *  `timestampSeconds` is that of this attempt, in Unix seconds. */
-export function sign(secrets: readonly string[], id: string, timestampSeconds: number, body: Bytes): string {
-  if (id.includes(".")) throw new RangeError("a webhook's id has no full stop in it");
-  return secrets
-    .map((secret) => `${VERSION},${hmac(keyOf(secret), id, `${timestampSeconds}`, body).toString("base64")}`)
-    .join(" ");
-}
-
-export type SignedHeaders = {
-  "webhook-id"?: string | undefined;
-  "webhook-timestamp"?: string | undefined;
-  "webhook-signature"?: string | undefined;
-};
-
-/** Throws InvalidWebhook unless one of the secrets signed exactly these bytes, lately. Entries of versions that are not known
- *  are skipped, so that a sender can add one. */
-export function verify(
-  secrets: readonly string[],
-  headers: SignedHeaders,
-  body: Bytes,
-  options: { nowMs: number; toleranceSeconds?: number },
-): void {
-  const id = headers["webhook-id"];
-  const timestamp = headers["webhook-timestamp"];
-  const signature = headers["webhook-signature"];
-  if (!id || !timestamp || !signature)
-    throw new InvalidWebhook("missing_header", "a webhook has three headers");
-  if (!/^\d{1,12}$/.test(timestamp))
-    throw new InvalidWebhook("invalid_timestamp", "the timestamp is not Unix seconds");
-  const ageSeconds = Math.floor(options.nowMs / 1000) - Number(timestamp);
-  const tolerance = options.toleranceSeconds ?? TOLERANCE_SECONDS;
-  if (ageSeconds > tolerance) throw new InvalidWebhook("too_old", `the message is ${ageSeconds} seconds old`);
-  if (ageSeconds < -tolerance)
-    throw new InvalidWebhook("too_new", `the message is ${-ageSeconds} seconds ahead`);
-  const presented = signature.split(/[\s,]*(?:\s|$)/).flatMap(entryOf);
-  for (const secret of secrets) {
-    const expected = hmac(keyOf(secret), id, timestamp, body);
-    if (presented.some((given) => given.length === expected.length && timingSafeEqual(given, expected)))
-      return;
-  }
-  throw new InvalidWebhook("no_match", "no signature is one of ours");
-}
-
-/** The bytes of one entry; nothing for another version, or for what is not standard base64. */
-function entryOf(entry: string): Buffer[] {
-  const cut = entry.indexOf(",");
-  const text = entry.slice(cut + 1);
-  if (entry.slice(0, cut) !== VERSION || !BASE64.test(text)) return [];
-  return [Buffer.from(text, "base64")];
+function isEqual(expected: string, received: string): boolean {
+  const one = Buffer.from(expected);
+  const other = Buffer.from(received);
+  return one.length === other.length && timingSafeEqual(one, other);
 }
