@@ -2,7 +2,7 @@ const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 
-/** Pauses before each attempt: ten attempts over 75 hours, 35 minutes and 5 seconds. */
+/** How long to wait before the first attempt, the second, and so on, in milliseconds: ten attempts within 75 h 35 m 5 s. */
 export const defaultScheduleMs: readonly number[] = [
   0,
   5 * SECOND_MS,
@@ -16,24 +16,25 @@ export const defaultScheduleMs: readonly number[] = [
   24 * HOUR_MS,
 ];
 
-/** A hint is followed up to here. */
-const HINT_MAX_MS = 24 * HOUR_MS;
+const HINT_MS_MAX = 24 * HOUR_MS;
 const JITTER_SHARE = 0.1;
-/** Pauses from here on are jittered by a second at least, so that what failed together does not come back together. */
-const JITTER_FROM_MS = 5 * MINUTE_MS;
-const JITTER_MIN_MS = SECOND_MS;
+const JITTER_MS_MIN = SECOND_MS;
+/** Pauses from here on are never without jitter, so that what failed together does not come back together. */
+const LONG_PAUSE_MS = 5 * MINUTE_MS;
 
-export type AttemptEnd = {
-  /** Where in the schedule the attempt stood; 0 is the first. */
+/** What is known of an attempt once it has ended. */
+export type EndedAttempt = {
+  /** Where in the schedule this attempt stood; the first one's is 0. */
   scheduleStep: number;
   /** `delivered`, or why not. */
   outcome: string;
-  /** What the receiver asked for, in milliseconds from now. */
+  /** What the receiver asked for in `Retry-After`. */
   retryAfterMs?: number;
-  /** Between 0 and 1. */
+  /** From 0 to 1, for the jitter. */
   random: number;
   nowMs: number;
   firstAttemptAtMs: number;
+  /** The endpoint's own pauses, in place of the default ones. */
   scheduleMs?: readonly number[];
 };
 
@@ -42,30 +43,41 @@ export type AfterAttempt =
   | { kind: "retry"; nextAttemptAtMs: number; scheduleStep: number }
   | { kind: "exhausted" };
 
-/** What follows an attempt: a function of what happened and of one random number, which the recorded time keeps. Never before
- *  the schedule, nor before what the receiver asked for; jitter only adds. */
-export function afterAttempt(end: AttemptEnd): AfterAttempt {
-  if (end.outcome === "delivered") return { kind: "delivered" };
-  const scheduleMs = end.scheduleMs ?? defaultScheduleMs;
-  const scheduleStep = end.scheduleStep + 1;
-  const pauseMs = scheduleMs[scheduleStep];
-  if (pauseMs === undefined) return { kind: "exhausted" };
-  const windowMs = scheduleMs.reduce((sum, each) => sum + each, 0);
-  const leftMs = Math.max(0, end.firstAttemptAtMs + windowMs - end.nowMs);
-  const hintMs = Math.min(end.retryAfterMs ?? 0, HINT_MAX_MS, Math.max(leftMs, pauseMs));
-  const waitMs = Math.max(pauseMs, hintMs);
-  const leastMs = waitMs >= JITTER_FROM_MS ? JITTER_MIN_MS : 0;
-  const jitterMs = Math.max(leastMs, Math.floor(waitMs * JITTER_SHARE * end.random));
-  return { kind: "retry", nextAttemptAtMs: Math.ceil(end.nowMs + waitMs + jitterMs), scheduleStep };
+/** What follows an attempt. The next one is never earlier than the schedule says, nor than the receiver asked for, as far
+ *  as that is at most a day and within the time that the whole schedule takes. Jitter only ever makes it later. */
+export function afterAttempt(attempt: EndedAttempt): AfterAttempt {
+  const { outcome, nowMs, firstAttemptAtMs, random, retryAfterMs = 0 } = attempt;
+  const scheduleMs = attempt.scheduleMs ?? defaultScheduleMs;
+  if (outcome === "delivered") return { kind: "delivered" };
+  const scheduleStep = attempt.scheduleStep + 1;
+  const scheduled = scheduleMs[scheduleStep];
+  if (scheduled === undefined) return { kind: "exhausted" };
+
+  const windowMs = scheduleMs.reduce((sum, pauseMs) => sum + pauseMs, 0);
+  const restMs = firstAttemptAtMs + windowMs - nowMs;
+  const pauseMs = Math.max(scheduled, Math.min(retryAfterMs, HINT_MS_MAX, restMs));
+  const jitterMs = Math.max(pauseMs * JITTER_SHARE * random, pauseMs >= LONG_PAUSE_MS ? JITTER_MS_MIN : 0);
+  return { kind: "retry", nextAttemptAtMs: nowMs + Math.ceil(pauseMs + jitterMs), scheduleStep };
 }
 
-/** `Retry-After` in milliseconds from now: seconds, whole or not, or an HTTP date. Undefined for anything else; never negative. */
+const DAYS = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)";
+const LONG_DAYS = "(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)";
+const MONTHS = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)";
+const TIME = "\\d\\d:\\d\\d:\\d\\d";
+/** The three forms of RFC 9110, section 5.6.7. The last one names no zone, and means UTC. */
+const HTTP_DATE = new RegExp(
+  `^(?:${DAYS}, \\d\\d ${MONTHS} \\d{4} ${TIME} GMT|${LONG_DAYS}, \\d\\d-${MONTHS}-\\d\\d ${TIME} GMT|` +
+    `${DAYS} ${MONTHS} [ \\d]\\d ${TIME} \\d{4})$`,
+);
+
+/** The pause that a `Retry-After` header asks for, in milliseconds: seconds, whole or not, or a date. One in the past is 0,
+ *  what is neither is undefined. */
 export function parseRetryAfter(header: string | undefined, nowMs: number): number | undefined {
-  const text = header?.trim();
-  if (!text) return undefined;
-  if (/^\d{1,12}(?:\.\d{1,9})?$/.test(text)) return Math.ceil(Number(text) * SECOND_MS);
-  if (/^-\d{1,12}(?:\.\d{1,9})?$/.test(text)) return 0;
-  if (!/^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text)) return undefined;
-  const atMs = Date.parse(text);
-  return Number.isNaN(atMs) ? undefined : Math.max(0, atMs - nowMs);
+  const text = header?.trim() ?? "";
+  if (/^-?(\d+(\.\d*)?|\.\d+)$/.test(text)) return pause(Number(text) * SECOND_MS);
+  if (!HTTP_DATE.test(text)) return undefined;
+  const atMs = Date.parse(text.endsWith(" GMT") ? text : `${text} GMT`);
+  return Number.isNaN(atMs) ? undefined : pause(atMs - nowMs);
 }
+
+const pause = (ms: number): number => Math.min(Math.max(Math.ceil(ms), 0), Number.MAX_SAFE_INTEGER);
