@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
-import { TypeID, typeidUnboxed } from "typeid-js";
 import { canonical } from "./canonical.ts";
+import { newSuffix, suffix } from "./suffix.ts";
 
 /** The prefixes of wire ids, and, but for `evt`, `wait` and `req`, the kinds of streams. */
 export type Prefix =
@@ -23,11 +23,10 @@ export type Prefix =
   | "req";
 
 /** A new TypeID around a UUIDv7. */
-export const newId = (prefix: Prefix): string => typeidUnboxed(prefix);
+export const newId = (prefix: Prefix): string => `${prefix}_${newSuffix()}`;
 
 /** A TypeID around these 16 bytes. */
-export const typeid = (prefix: Prefix, bytes: Uint8Array): string =>
-  TypeID.fromUUIDBytes(prefix, bytes).toString();
+export const typeid = (prefix: Prefix, bytes: Uint8Array): string => `${prefix}_${suffix(bytes)}`;
 
 /** The suffix alone: 26 digits of Crockford's base 32. */
 export const suffixOf = (wireId: string): string => wireId.slice(wireId.lastIndexOf("_") + 1);
