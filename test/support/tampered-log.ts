@@ -12,6 +12,16 @@ export function tamper(folder: string, sql: string | ((db: DatabaseSync) => void
   });
 }
 
+/** The same by somebody who covers the tracks: the triggers stand again as they were. */
+export function tamperUnseen(folder: string, sql: string): void {
+  onLog(folder, (db) => {
+    const triggers = db.prepare("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").all();
+    for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
+    db.exec(sql);
+    for (const trigger of triggers) db.exec(String(trigger.sql));
+  });
+}
+
 /** A connection of somebody else's to the log. */
 export function onLog<Result>(folder: string, use: (db: DatabaseSync) => Result): Result {
   const db = new DatabaseSync(join(folder, "log.db"));
