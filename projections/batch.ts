@@ -17,22 +17,24 @@ export const track = (projection: Projection, parked: Iterable<string>): Tracked
 /** One event, for one projection, and the rows that it changes there. */
 type Work = { tracked: Tracked; event: RecordedEvent; context: Context; ids: readonly string[] };
 
-/** What a batch of events comes to, inside one transaction. */
+/** What events come to, inside one transaction. */
 export type Batch = {
-  /** The events, in order; `clockMs` is the latest `recordedAt` before them. Answers with the latest one after them. */
+  /** The next events; `clockMs` is the latest `recordedAt` before them. Answers with the latest one after them. */
   apply(events: readonly RecordedEvent[], clockMs: number): Promise<number>;
+  /** Writes what changed. */
+  flush(): Promise<void>;
   /** What could not be applied, and is passed over from now on. */
   parked: readonly Parked[];
 };
 
 export function openBatch(
   ledger: string,
-  kinds: ReadonlyMap<string, readonly Tracked[]>,
+  views: readonly Tracked[],
   firsts: FirstEvents,
   writer: RowWriter,
 ): Batch {
   const parked: Parked[] = [];
-  const views = new Set([...kinds.values()].flat());
+  const kinds = byKind(views);
 
   function park(tracked: Tracked, event: RecordedEvent, error: unknown): void {
     const { name, version } = tracked.projection;
@@ -126,9 +128,9 @@ export function openBatch(
       let works: Work[] = [];
       for (const event of events) {
         clockMs = Math.max(clockMs, Date.parse(event.meta.recordedAt));
-        firsts.pass(event);
         const tracked = kinds.get(event.stream.slice(0, event.stream.indexOf("-")));
         if (!tracked) continue;
+        if (event.revision === 0) firsts.pass(event);
         const first = await firstOf(tracked, event);
         const context: Context = { ledger, clockMs, first };
         for (const one of tracked) {
@@ -145,9 +147,18 @@ export function openBatch(
         }
       }
       await run(works);
-      await flush();
-      for (const one of parked) await writer.park(one);
       return clockMs;
     },
+    async flush() {
+      await flush();
+      for (const one of parked) await writer.park(one);
+    },
   };
+}
+
+function byKind(views: readonly Tracked[]): Map<string, Tracked[]> {
+  const kinds = new Map<string, Tracked[]>();
+  for (const one of views)
+    for (const kind of one.projection.kinds) kinds.set(kind, [...(kinds.get(kind) ?? []), one]);
+  return kinds;
 }

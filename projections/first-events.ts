@@ -14,9 +14,8 @@ export function openFirstEvents(store: Pick<EventStore, "read">): FirstEvents {
   const kept = new Map<string, FirstEvent>();
 
   function pass(event: RecordedEvent): void {
-    if (event.revision !== 0) return;
-    const { content: _, ...first } = event;
-    kept.set(event.stream, first);
+    const { id, stream, revision, position, type, data, meta, leaf } = event;
+    kept.set(stream, { id, stream, revision, position, type, data, meta, leaf });
     if (kept.size <= KEPT_MAX) return;
     for (const oldest of kept.keys()) {
       kept.delete(oldest);

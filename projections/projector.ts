@@ -2,13 +2,13 @@ import type { RecordedEvent } from "../shared/domain/event.ts";
 import { upcast } from "../shared/domain/upcast.ts";
 import { EPOCH, type EventStore } from "../shared/event-store/event-store.ts";
 import { nextDigest } from "../shared/verification/canonical.ts";
-import { openBatch, type Tracked, track } from "./batch.ts";
+import { type Batch, openBatch, type Tracked, track } from "./batch.ts";
 import { openFirstEvents } from "./first-events.ts";
 import type { Projection } from "./projection.ts";
 import { type Checkpoint, type Parked, type RowStore, zeroCheckpoint } from "./row-store.ts";
 
 const BATCH_EVENTS = 4000;
-const BATCH_CHARACTERS = 16 * 1024 * 1024;
+const CHUNK_EVENTS = 250;
 
 export type ProjectorDeps = {
   store: Omit<EventStore, "append" | "close">;
@@ -115,40 +115,38 @@ export async function openProjector(deps: ProjectorDeps): Promise<Projector> {
     await load();
   }
 
-  async function read(after: bigint, until: bigint | undefined): Promise<RecordedEvent[]> {
-    const events: RecordedEvent[] = [];
-    let characters = 0;
+  /** The next events, a few at a time, so that they need not all be in memory for as long as a transaction takes. */
+  async function* read(after: bigint, until: bigint | undefined): AsyncGenerator<RecordedEvent[]> {
+    let events: RecordedEvent[] = [];
     for await (const event of store.readAll(after, { limit: deps.batchEvents ?? BATCH_EVENTS })) {
       if (until !== undefined && event.position > until) break;
       events.push(upcast(event));
-      characters += weight(event.content);
-      if (characters > BATCH_CHARACTERS) break;
+      if (events.length < CHUNK_EVENTS) continue;
+      yield events;
+      events = [];
     }
-    return events;
+    if (events.length > 0) yield events;
   }
 
   /** One transaction: rows and checkpoints of some events, for all views of a lane. Answers with how many there were. */
   async function advance(lane: Lane, until?: bigint): Promise<number> {
-    const events = await read(lane.checkpoint.position, until);
-    const last = events.at(-1);
-    if (!last) return 0;
-    let { digest } = lane.checkpoint;
-    for (const { leaf } of events) digest = nextDigest(digest, leaf);
-    const eventsSeen = lane.checkpoint.eventsSeen + events.length;
+    const chunks = read(lane.checkpoint.position, until);
+    const first = await chunks.next();
+    if (first.done) return 0;
     const before = lane.tracked.map(({ parked }) => new Set(parked));
+    const seenBefore = lane.checkpoint.eventsSeen;
     try {
-      const { checkpoint, parked } = await rows.transaction(async (writer) => {
-        const batch = openBatch(store.ledger, byKind(lane.tracked), firsts, writer);
-        const clockMs = await batch.apply(events, lane.checkpoint.clockMs);
-        const next = { position: last.position, leafHash: last.leaf, eventsSeen, digest, clockMs };
-        for (const { projection } of lane.tracked) await writer.checkpoint(projection, next);
-        return { checkpoint: next, parked: batch.parked };
+      const done = await rows.transaction(async (writer) => {
+        const batch = openBatch(store.ledger, lane.tracked, firsts, writer);
+        let checkpoint = await seen(lane.checkpoint, first.value, batch);
+        for await (const events of chunks) checkpoint = await seen(checkpoint, events, batch);
+        await batch.flush();
+        for (const { projection } of lane.tracked) await writer.checkpoint(projection, checkpoint);
+        return { checkpoint, parked: batch.parked };
       });
-      lane.checkpoint = checkpoint;
+      lane.checkpoint = done.checkpoint;
       for (const { cache } of lane.tracked) cache.settle();
-      for (const one of parked) deps.onParked?.(one);
-      deps.onCommit?.({ position: checkpoint.position, eventsSeen, events: events.length });
-      return events.length;
+      for (const one of done.parked) deps.onParked?.(one);
     } catch (error) {
       lane.tracked.forEach((tracked, index) => {
         tracked.cache.forget();
@@ -156,6 +154,9 @@ export async function openProjector(deps: ProjectorDeps): Promise<Projector> {
       });
       throw error;
     }
+    const { position, eventsSeen } = lane.checkpoint;
+    deps.onCommit?.({ position, eventsSeen, events: eventsSeen - seenBefore });
+    return eventsSeen - seenBefore;
   }
 
   /** Views of the foremost lane serve, once they have reached what the log had. */
@@ -206,18 +207,13 @@ export async function openProjector(deps: ProjectorDeps): Promise<Projector> {
   };
 }
 
-function byKind(tracked: readonly Tracked[]): Map<string, Tracked[]> {
-  const kinds = new Map<string, Tracked[]>();
-  for (const one of tracked)
-    for (const kind of one.projection.kinds) kinds.set(kind, [...(kinds.get(kind) ?? []), one]);
-  return kinds;
-}
-
-/** About how many characters a value has as JSON: a transaction must not hold too many in memory. */
-function weight(value: unknown): number {
-  if (typeof value === "string") return value.length;
-  if (typeof value !== "object" || value === null) return 4;
-  let sum = 0;
-  for (const name in value) sum += name.length + weight((value as Record<string, unknown>)[name]);
-  return sum;
+/** The checkpoint after some more events, which are applied on the way. */
+async function seen(from: Checkpoint, events: readonly RecordedEvent[], batch: Batch): Promise<Checkpoint> {
+  const clockMs = await batch.apply(events, from.clockMs);
+  let { digest, position, leafHash } = from;
+  for (const event of events) {
+    digest = nextDigest(digest, event.leaf);
+    ({ position, leaf: leafHash } = event);
+  }
+  return { position, leafHash, eventsSeen: from.eventsSeen + events.length, digest, clockMs };
 }

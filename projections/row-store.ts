@@ -10,8 +10,9 @@ export type Column = {
 export type Value = string | number | bigint | boolean | null;
 export type StoredRow = { readonly id: string };
 
-/** Leads to rows in the order of its last columns. With `where`, it holds those rows only where that column is not null. */
-export type Index = { name: string; columns: readonly string[]; where?: string };
+/** Leads to rows in the order of its last columns. With `where`, it holds those rows only where that column is not null. One
+ *  that `find` needs is there from the first row on; the others are made when the view begins to serve. */
+export type Index = { name: string; columns: readonly string[]; where?: string; forFind?: boolean };
 
 /** How rows are kept. Every row has an `id`, its key. */
 export type Table<Row extends StoredRow = StoredRow> = {
@@ -90,7 +91,8 @@ export interface RowReader {
   /** What the view's readers get: the version that serves, and how far it is. */
   status(view: View): Promise<ViewStatus>;
   get<Row extends StoredRow>(view: View<Row>, id: string): Promise<Found<Row>>;
-  /** A page in the list's order; `more` says whether there are further rows in the direction of paging. */
+  /** A page in the list's order; `more` says whether there are further rows in the direction of paging. Empty for a view
+   *  that is rebuilding, which its state says. */
   list<Row extends StoredRow>(view: View<Row>, query: ListQuery): Promise<Page<Row>>;
   /** How many rows there are for each combination of these columns' values. */
   count(view: View, where: Where, by: readonly string[]): Promise<Group[]>;
@@ -116,7 +118,7 @@ export type Change = { id: string; before: StoredRow | undefined; after: StoredR
 export interface RowWriter {
   /** Rows by their ids; those that are not there are left out. */
   read(view: View, ids: readonly string[]): Promise<Map<string, Stored>>;
-  /** Ids of the rows with this value in an indexed column. */
+  /** Ids of the rows with this value in the first column of an index made for it. */
   find(view: View, column: string, value: Value): Promise<string[]>;
   /** Each id once. Answers with the stored size of each row in characters, in the same order. */
   write(view: View, changes: readonly Change[]): Promise<number[]>;

@@ -228,7 +228,9 @@ export function sqliteRowReading(db: DatabaseSync): Omit<RowReader, "close"> {
     async firstPosition(view, where, columns, instantMs) {
       return reading(() => {
         const status = serving(view);
-        return status && bisect(statement, tableName(status), view, where, columns, instantMs);
+        return status?.state === "live"
+          ? bisect(statement, tableName(status), view, where, columns, instantMs)
+          : undefined;
       });
     },
     async parked() {

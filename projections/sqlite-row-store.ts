@@ -9,7 +9,7 @@ import {
   zeroCheckpoint,
 } from "./row-store.ts";
 import { rowOf, rowsOf, sqliteRowReading, statementsOf } from "./sqlite-row-reader.ts";
-import { type Coder, coder, createTable, tableName, toSql } from "./sqlite-tables.ts";
+import { type Coder, coder, createIndex, createTable, tableName, toSql } from "./sqlite-tables.ts";
 import { openViewsFile } from "./sqlite-views-file.ts";
 
 /** Views in one SQLite file, on a connection that only reads: for the API, beside a projector on another thread. */
@@ -26,9 +26,10 @@ export function openSqliteRowStore(folder: string): RowStore {
   return {
     ...reading,
     async prepare(view) {
-      const columns = createTable(tableName(view), view.table);
+      const name = tableName(view);
       await inTransaction(db, async () => {
-        for (const sql of columns) db.exec(sql);
+        db.exec(createTable(name, view.table));
+        for (const index of view.table.indexes) if (index.forFind) db.exec(createIndex(name, index));
         db.prepare("INSERT OR IGNORE INTO checkpoints VALUES (?, ?, 'rebuilding', 0, ?, 0, ?, 0)").run(
           view.name,
           view.version,
@@ -156,6 +157,7 @@ function sqliteRowWriting(db: DatabaseSync): RowWriter {
         view.version,
       ).map(([version, state]) => ({ name: view.name, version: Number(version), state: String(state) }));
       const served = others.find(({ state }) => state === "live");
+      for (const index of view.table.indexes) db.exec(createIndex(tableName(view), index));
       const counts = { before: served && rows(served), after: rows(view) };
       statement("UPDATE checkpoints SET state = 'live' WHERE name = ? AND version = ?").run(
         view.name,

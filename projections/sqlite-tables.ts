@@ -1,5 +1,5 @@
 import type { SQLInputValue, SQLOutputValue } from "node:sqlite";
-import type { Column, StoredRow, Table, Value } from "./row-store.ts";
+import type { Column, Index, StoredRow, Table, Value } from "./row-store.ts";
 
 /** A version's table in the file. */
 export const tableName = ({ name, version }: { name: string; version: number }): string =>
@@ -16,18 +16,17 @@ const SQL_TYPE = {
 } as const;
 
 /** Rows keep a rowid: indexes stay small, and large columns do not make the table's own tree deep. */
-export function createTable(name: string, table: Table): string[] {
-  const columns = Object.entries(table.columns).map(([column, { type }]) =>
+export function createTable(name: string, { columns }: Table): string {
+  const declared = Object.entries(columns).map(([column, { type }]) =>
     column === "id" ? `"id" TEXT NOT NULL PRIMARY KEY` : `"${column}" ${SQL_TYPE[type]}`,
   );
-  return [
-    `CREATE TABLE IF NOT EXISTS "${name}" (${columns.join(", ")}) STRICT`,
-    ...table.indexes.map((index) => {
-      const where = index.where === undefined ? "" : ` WHERE "${index.where}" IS NOT NULL`;
-      const over = index.columns.map((column) => `"${column}"`).join(", ");
-      return `CREATE INDEX IF NOT EXISTS "${name}_${index.name}" ON "${name}" (${over})${where}`;
-    }),
-  ];
+  return `CREATE TABLE IF NOT EXISTS "${name}" (${declared.join(", ")}) STRICT`;
+}
+
+export function createIndex(name: string, index: Index): string {
+  const where = index.where === undefined ? "" : ` WHERE "${index.where}" IS NOT NULL`;
+  const over = index.columns.map((column) => `"${column}"`).join(", ");
+  return `CREATE INDEX IF NOT EXISTS "${name}_${index.name}" ON "${name}" (${over})${where}`;
 }
 
 export const toSql = (value: Value): SQLInputValue => (typeof value === "boolean" ? Number(value) : value);

@@ -61,7 +61,12 @@ export const deliveriesView: View<DeliveryRow> = {
       { name: "endpoint", columns: ["endpointId", "status", "eventPosition", "id"] },
       { name: "run", columns: ["runId", "eventPosition", "id"] },
       { name: "due", columns: ["nextAttemptAt", "id"], where: "nextAttemptAt" },
-      { name: "endpoint_due", columns: ["openEndpoint", "nextAttemptAt", "id"], where: "openEndpoint" },
+      {
+        name: "endpoint_due",
+        columns: ["openEndpoint", "nextAttemptAt", "id"],
+        where: "openEndpoint",
+        forFind: true,
+      },
     ],
     // Decoded as the columns above say.
     row: (stored) => stored as DeliveryRow,

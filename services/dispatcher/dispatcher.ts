@@ -142,3 +142,5 @@ export function openDispatcher(deps: DispatcherDeps) {
     inFlight: lanes.inFlight,
   };
 }
+
+export type Dispatcher = ReturnType<typeof openDispatcher>;

@@ -12,6 +12,8 @@ type Deps = {
 
 export type ProjectorThread = {
   progress: Progress;
+  /** Resolves when the views' file is there to be read, or when the thread has ended. */
+  started: Promise<void>;
   /** The log has grown. */
   wake(): void;
   /** Resolves when it has stopped, with what it was doing done. */
@@ -25,7 +27,12 @@ export function openProjectorThread({ folder, onSaid, onEnd }: Deps): ProjectorT
   const post = (message: ToProjector) => worker.postMessage(message);
   let closing = false;
   const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+  let start = () => {};
+  const started = new Promise<void>((resolve) => {
+    start = resolve;
+  });
   worker.on("message", (message: FromProjector) => {
+    start();
     if (message.kind === "progress") progress.move(message);
     else onSaid(message);
   });
@@ -35,6 +42,7 @@ export function openProjectorThread({ folder, onSaid, onEnd }: Deps): ProjectorT
   });
   return {
     progress,
+    started: Promise.race([started, ended]),
     wake: () => post({ kind: "wake" }),
     async close() {
       closing = true;

@@ -1,0 +1,137 @@
+import type { Server } from "node:http";
+import { oldestDue } from "../projections/deliveries/deliveries.table.ts";
+import type { RowReader } from "../projections/row-store.ts";
+import type { Bus } from "../shared/bus/bus.ts";
+import type { ApiKey } from "../shared/domain/access/api-key.ts";
+import { EPOCH } from "../shared/event-store/event-store.ts";
+import { keyStream } from "../shared/ledger/keys.ts";
+import type { Ledger } from "../shared/ledger/ledger.ts";
+import type { Clock } from "../shared/platform/clock.ts";
+import type { Config } from "../shared/platform/config.ts";
+import type { Log } from "../shared/platform/log.ts";
+import type { Metrics } from "../shared/platform/metrics.ts";
+import { version } from "../shared/platform/version.ts";
+import type { Vault } from "../shared/vault/vault.ts";
+import { generateSecret } from "../shared/webhooks/signature.ts";
+import { checkTarget, parseAllowList } from "../shared/webhooks/targets.ts";
+import { createApp } from "./api/app.ts";
+import { authenticator } from "./api/authenticate.ts";
+import { routeTable } from "./api/table.ts";
+import type { Followers } from "./followers.ts";
+import type { Progress } from "./projector/progress.ts";
+
+type Deps = {
+  config: Config;
+  ledger: Ledger;
+  vault: Vault;
+  rows: RowReader;
+  progress: Progress;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+  followers: Followers;
+  bus: Bus;
+};
+
+/** The API over this process's ledger and views. */
+export async function openApi(deps: Deps) {
+  const { config, ledger, vault, rows, progress, clock, log, metrics, followers, bus } = deps;
+  const allow = parseAllowList(config.webhookAllow);
+  const { head } = ledger.store;
+  const stopping = new AbortController();
+  const views = {
+    rows,
+    position: progress.position,
+    live: progress.live,
+    reached: (position: bigint, timeoutMs: number) =>
+      progress.reached(position, AbortSignal.timeout(timeoutMs)),
+  };
+  gauges(deps);
+  const routes = routeTable({
+    ledger,
+    views,
+    clock,
+    cursorSecret: await vault.secretOf("cursors", 32),
+    pageSizeMax: config.limits.pageSizeMax,
+    limits: config.limits,
+    endpoints: followers.endpoints,
+    secrets: vault,
+    generateSecret,
+    refuseTarget(url) {
+      const target = checkTarget(url, allow);
+      return "reason" in target ? target.reason : undefined;
+    },
+    endpointsMax: config.limits.endpointsMax,
+    async grown(after, signal) {
+      if ((await head()) > after || signal.aborted) return;
+      await new Promise<void>((resolve) => {
+        const end = bus.subscribe(done);
+        signal.addEventListener("abort", done, { once: true });
+        function done() {
+          end();
+          signal.removeEventListener("abort", done);
+          resolve();
+        }
+      });
+    },
+    stopping: stopping.signal,
+    ledgerId: ledger.id,
+    version,
+    head,
+    metrics: () => metrics.registry.metrics(),
+    openMetrics: config.isLoopback,
+  });
+  const app = createApp({
+    routes,
+    authenticate: authenticator({
+      now: clock.now,
+      findKey(workspace, keyId) {
+        const of = (fold: { workspace: string | null; state: ApiKey } | undefined) =>
+          fold?.workspace === workspace ? fold.state : undefined;
+        const known = ledger.peek<ApiKey>(keyStream(keyId));
+        return known && known.events > 0 ? of(known) : ledger.find<ApiKey>(keyStream(keyId)).then(of);
+      },
+    }),
+    log,
+    version,
+    corsOrigins: config.corsOrigins,
+    onAnswered: ({ method, route, status, durationMs }) =>
+      metrics.http.observe({ method, route, status: `${status}` }, durationMs / 1000),
+    isClosing: () => stopping.signal.aborted,
+  });
+  return {
+    app,
+    /** Takes nothing new, answers what came in, and cuts what takes longer than the configured time. */
+    async close(http: Server): Promise<void> {
+      stopping.abort();
+      const enough = new AbortController();
+      void clock.sleep(config.shutdownMs, enough.signal).then(() => http.closeAllConnections());
+      const closed = new Promise((resolve) => http.close(resolve));
+      http.closeIdleConnections();
+      await closed;
+      enough.abort();
+    },
+  };
+}
+
+function gauges({ ledger, rows, progress, clock, metrics }: Deps): void {
+  const own = (position: bigint) => Number(position % EPOCH);
+  metrics.gauge("log_position", "The log's last position, within its epoch.", async () =>
+    own(await ledger.store.head()),
+  );
+  metrics.gauge("projection_position", "How far the views are, within the epoch.", () =>
+    own(progress.position()),
+  );
+  metrics.gauge("projection_lag_events", "How many events the views are behind.", async () =>
+    Math.max(0, own(await ledger.store.head()) - own(progress.position())),
+  );
+  metrics.gauge("projection_events_seen", "How many events the views have seen, ever.", progress.eventsSeen);
+  metrics.gauge(
+    "oldest_due_delivery_seconds",
+    "How long the delivery that is due the longest has been due.",
+    async () => {
+      const dueMs = await oldestDue(rows);
+      return dueMs === undefined ? 0 : Math.max(0, (clock.now() - dueMs) / 1000);
+    },
+  );
+}

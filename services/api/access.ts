@@ -1,0 +1,218 @@
+import { z } from "zod";
+import { type ApiKeyRow, listApiKeys } from "../../projections/api-keys/api-keys.table.ts";
+import type { ApiKey } from "../../shared/domain/access/api-key.ts";
+import { formatKey } from "../../shared/domain/access/api-key.ts";
+import { WorkspaceSlug } from "../../shared/domain/access/workspace.ts";
+import { Instant, Name } from "../../shared/domain/event.ts";
+import { createKey, hashSecret, keyStream, newSecret, workspaceStream } from "../../shared/ledger/keys.ts";
+import type { Clock } from "../../shared/platform/clock.ts";
+import { Problem } from "../../shared/platform/errors.ts";
+import { type Permission, permissions } from "./permissions.ts";
+import { invalidMember, lastPosition, writeHeaders } from "./recording.ts";
+import { answer, commandOf, type Principal, type Route, route } from "./route.ts";
+import { type ReadDeps, sizesOf } from "./runs.ts";
+import { answerPage, minPositionQuery, pageOf, pagingQuery, requireLive, waitFor } from "./views.ts";
+
+const KeyParams = z.strictObject({ keyId: z.string().regex(/^[a-z0-9]{10}$/) });
+const Permissions = z.array(z.enum(permissions)).min(1).max(permissions.length);
+const NewKey = z.strictObject({
+  name: Name.optional(),
+  permissions: Permissions,
+  expiresAt: Instant.optional(),
+});
+const OVERLAP_MAX_MS = 7 * 86_400_000;
+const USUAL_OVERLAP_MS = 86_400_000;
+
+const KeyJson = z
+  .strictObject({
+    id: z.string(),
+    name: z.string().optional(),
+    permissions: z.array(z.string()),
+    expiresAt: z.string().nullable(),
+    overlapUntil: z.string().nullable(),
+    rotatedAt: z.string().nullable(),
+    revokedAt: z.string().nullable(),
+    createdAt: z.string(),
+  })
+  .meta({ id: "ApiKey" });
+const MadeKey = z.strictObject({ keyId: z.string(), key: z.string().nullable(), position: z.string() });
+
+function keyJson({
+  id,
+  name,
+  permissions: granted,
+  expiresAt,
+  overlapUntil,
+  rotatedAt,
+  revokedAt,
+  createdAt,
+}: ApiKeyRow) {
+  return { id, name, permissions: granted, expiresAt, overlapUntil, rotatedAt, revokedAt, createdAt };
+}
+
+/** Nobody gives what they do not have. */
+function checkGrant(principal: Principal, granted: readonly Permission[]): void {
+  const lacking = granted.filter((permission) => !principal.permissions.has(permission));
+  if (lacking.length > 0)
+    throw new Problem("forbidden", `The key lacks ${lacking.join(", ")}.`, { permissions: lacking });
+}
+
+export function accessRoutes(deps: ReadDeps & { clock: Clock }): Route[] {
+  const { ledger, views, cursorSecret: secret, clock } = deps;
+  const sizes = sizesOf(deps);
+  return [
+    route({
+      method: "post",
+      path: "/v1/keys",
+      operationId: "createKey",
+      summary: "Create an API key; its text is answered once",
+      permission: "keys:manage",
+      request: { body: NewKey, headers: ["Idempotency-Key"] },
+      responses: { 201: MadeKey },
+      problems: ["idempotency_conflict", "storage_full", "outcome_unknown"],
+      example: { body: { name: "worker", permissions: ["runs:create", "runs:record", "runs:read"] } },
+      async handle(call) {
+        const { body, principal } = call;
+        checkGrant(principal, body.permissions);
+        if (body.expiresAt !== undefined && Date.parse(body.expiresAt) <= clock.now()) {
+          throw invalidMember("/expiresAt", "is not in the future");
+        }
+        const { ifRevision: _, ...command } = commandOf(call);
+        const { name, expiresAt } = body;
+        const asked = { ...command, permissions: body.permissions, shape: body };
+        const made = await createKey(ledger, {
+          ...asked,
+          ...(name === undefined ? {} : { name }),
+          ...(expiresAt === undefined ? {} : { expiresAt }),
+        });
+        const { keyId, key, position, replayed } = made;
+        return answer(201, { keyId, key, position: `${position}` }, writeHeaders(position, replayed));
+      },
+    }),
+    route({
+      method: "get",
+      path: "/v1/keys",
+      operationId: "listKeys",
+      summary: "API keys, newest first; revoked ones too, and of none its text",
+      permission: "keys:manage",
+      request: {
+        query: z.strictObject({ ...pagingQuery(sizes.max), ...minPositionQuery }),
+        headers: ["Ledger-Min-Position"],
+      },
+      responses: { 200: pageOf(KeyJson) },
+      problems: ["invalid_cursor", "projection_behind", "views_rebuilding"],
+      async handle({ query, headers, principal }) {
+        requireLive(views);
+        await waitFor(views, { headers, query });
+        const scope = { view: "api-keys", workspace: principal.workspace, filter: {} };
+        return answer(
+          200,
+          await answerPage<ApiKeyRow>(
+            { scope, secret, query, sizes, orderOf: (row) => row.createdPosition, json: keyJson },
+            (where) => listApiKeys(views.rows, principal.workspace, where),
+          ),
+        );
+      },
+    }),
+    route({
+      method: "post",
+      path: "/v1/keys/{keyId}/rotate",
+      operationId: "rotateKey",
+      summary: "Give a key another secret; the one before is taken too until the overlap ends",
+      permission: "keys:manage",
+      request: {
+        params: KeyParams,
+        body: z.strictObject({ overlapMs: z.int().min(0).max(OVERLAP_MAX_MS).optional() }),
+        headers: ["Idempotency-Key"],
+      },
+      responses: { 201: MadeKey },
+      problems: ["transition_not_allowed", "idempotency_conflict", "storage_full", "outcome_unknown"],
+      async handle(call) {
+        const { params, body, principal } = call;
+        const fold = await ledger.get<ApiKey>(keyStream(params.keyId), principal.workspace);
+        checkGrant(principal, fold.state.permissions as Permission[]);
+        const overlapMs = body.overlapMs ?? USUAL_OVERLAP_MS;
+        const made = newSecret();
+        const overlap =
+          overlapMs === 0 ? {} : { overlapUntil: new Date(clock.now() + overlapMs).toISOString() };
+        const proposed = { type: "api_key.rotated", data: { secretHash: hashSecret(made), ...overlap } };
+        const recorded = await ledger.record(keyStream(params.keyId), {
+          ...commandOf(call),
+          operation: "rotate_key",
+          items: [{ proposed, shape: body }],
+        });
+        const position = lastPosition(recorded.events);
+        const key = recorded.replayed ? null : formatKey(principal.workspace, params.keyId, made);
+        return answer(
+          201,
+          { keyId: params.keyId, key, position: `${position}` },
+          writeHeaders(position, recorded.replayed),
+        );
+      },
+    }),
+    route({
+      method: "delete",
+      path: "/v1/keys/{keyId}",
+      operationId: "revokeKey",
+      summary: "Revoke an API key, at once",
+      permission: "keys:manage",
+      request: { params: KeyParams },
+      responses: { 204: null },
+      problems: ["transition_not_allowed", "storage_full", "outcome_unknown"],
+      async handle(call) {
+        const recorded = await ledger.record(keyStream(call.params.keyId), {
+          ...commandOf(call),
+          operation: "revoke_key",
+          items: [{ proposed: { type: "api_key.revoked", data: {} }, shape: {} }],
+        });
+        return { status: 204, headers: writeHeaders(lastPosition(recorded.events), recorded.replayed) };
+      },
+    }),
+    route({
+      method: "post",
+      path: "/v1/workspaces",
+      operationId: "createWorkspace",
+      summary: "Create a workspace and its first key, which is answered once",
+      permission: "workspaces:manage",
+      request: {
+        body: z.strictObject({ slug: WorkspaceSlug, name: Name.optional() }),
+        headers: ["Idempotency-Key"],
+      },
+      responses: {
+        201: z.strictObject({
+          workspace: z.strictObject({ slug: z.string(), name: z.string().optional() }),
+          keyId: z.string(),
+          key: z.string().nullable(),
+          position: z.string(),
+        }),
+      },
+      problems: ["already_exists", "idempotency_conflict", "storage_full", "outcome_unknown"],
+      example: { body: { slug: "acme", name: "Acme" } },
+      async handle(call) {
+        const { body } = call;
+        const { ifRevision: _, commandId, ...caller } = { ...commandOf(call), workspace: body.slug };
+        const content = body.name === undefined ? {} : { content: { name: body.name } };
+        const created = await ledger.create(
+          "workspace",
+          {
+            ...caller,
+            ...(commandId === undefined ? {} : { commandId }),
+            operation: "create_workspace",
+            items: [{ proposed: { type: "workspace.created", data: {}, ...content }, shape: body }],
+          },
+          workspaceStream(body.slug),
+        );
+        // The key is made under the workspace's own first event: a replay finds it made, or makes it.
+        const firstKey = created.events[0]?.id ?? "";
+        const made = await createKey(ledger, { ...caller, permissions, commandId: firstKey, shape: {} });
+        const position = lastPosition([...created.events, made]);
+        const replayed = created.replayed;
+        return answer(
+          201,
+          { workspace: body, keyId: made.keyId, key: made.key, position: `${position}` },
+          writeHeaders(position, replayed),
+        );
+      },
+    }),
+  ];
+}

@@ -1,0 +1,204 @@
+import { z } from "zod";
+import { foldRun } from "../../projections/runs/runs.ts";
+import type { Ledger } from "../../shared/ledger/ledger.ts";
+import { Problem } from "../../shared/platform/errors.ts";
+import { streamOf, wireIdOf } from "../../shared/verification/ids.ts";
+import { recordBatch } from "./batch.ts";
+import {
+  creationItem,
+  eventItem,
+  missingPermission,
+  NewRun,
+  ProposedEvents,
+  recording,
+} from "./proposals.ts";
+import {
+  checkCommandIds,
+  createRun,
+  eventAnswer,
+  lastPosition,
+  statusAfterEvents,
+  writeHeaders,
+} from "./recording.ts";
+import { answer, commandOf, type Route, route } from "./route.ts";
+import { RunJson, readsContent, runJson } from "./run-json.ts";
+import { RunParams } from "./runs.ts";
+
+export type RecordDeps = {
+  ledger: Ledger;
+  limits: {
+    recipientsMax: number;
+    batchItemsMax: number;
+    batchBytesMax: number;
+    bodyBytesMax: number;
+    metadataKeysMax: number;
+  };
+};
+
+const RecordedEventJson = z.strictObject({
+  id: z.string(),
+  type: z.string(),
+  revision: z.int(),
+  position: z.string(),
+  outcome: z.enum(["recorded", "replayed"]).optional(),
+});
+
+const BatchItemJson = z.looseObject({
+  index: z.int(),
+  outcome: z.enum(["recorded", "replayed", "refused", "invalid"]),
+});
+
+/** Problems that every write can have. */
+const writing = [
+  "idempotency_conflict",
+  "event_too_large",
+  "at_in_future",
+  "storage_full",
+  "overloaded",
+  "outcome_unknown",
+] as const;
+
+export function recordRoutes({ ledger, limits }: RecordDeps): Route[] {
+  return [
+    route({
+      method: "post",
+      path: "/v1/runs/{runId}/events",
+      operationId: "recordEvents",
+      summary: "Record what happened to a run: one event, or up to 100, all or nothing",
+      permission: recording,
+      request: { params: RunParams, body: ProposedEvents, headers: ["Idempotency-Key", "If-Match"] },
+      responses: {
+        201: z.strictObject({ events: z.array(RecordedEventJson), status: z.string(), position: z.string() }),
+      },
+      problems: [
+        ...writing,
+        "transition_not_allowed",
+        "wait_resolved",
+        "wait_unknown",
+        "parent_run",
+        "run_full",
+        "step_transition_not_allowed",
+        "step_attempt_mismatch",
+        "secret_input_not_yet",
+        "command_id_twice",
+        "revision_mismatch",
+      ],
+      example: {
+        body: [{ type: "run.started" }, { type: "run.completed", data: { output: { sent: 3 } } }],
+        answer: {
+          events: [
+            { id: "evt_01m7xy96cjexs970rd7f9qt4vm", type: "run.started", revision: 1, position: "12" },
+            { id: "evt_01m7xy96cjexs970rd7f9qt4vn", type: "run.completed", revision: 2, position: "13" },
+          ],
+          status: "completed",
+          position: "13",
+        },
+      },
+      bodyBytesMax: limits.bodyBytesMax,
+      async handle(call) {
+        const { params, body, principal } = call;
+        for (const { type } of body) {
+          const missing = missingPermission(principal, type);
+          if (missing) throw missing;
+        }
+        const items = body.map(eventItem);
+        const command = commandOf(call);
+        const own = checkCommandIds(items, command.commandId);
+        const recorded = await ledger.record(streamOf(params.runId), {
+          ...command,
+          operation: "record_event",
+          items,
+        });
+        const position = lastPosition(recorded.events);
+        const events = recorded.outcomes.flatMap((each) => {
+          if (each.outcome === "refused") return [];
+          const outcome = each.outcome === "recorded" ? "recorded" : "replayed";
+          return [own ? { ...eventAnswer(each.event), outcome } : eventAnswer(each.event)];
+        });
+        const status = await statusAfterEvents(ledger, recorded);
+        return answer(
+          201,
+          { events, status, position: `${position}` },
+          writeHeaders(position, recorded.replayed),
+        );
+      },
+    }),
+    route({
+      method: "post",
+      path: "/v1/runs",
+      operationId: "createRun",
+      summary: "Create a run, for everybody in `recipients` a run of its own",
+      permission: "runs:create",
+      request: { body: NewRun, headers: ["Idempotency-Key"] },
+      responses: {
+        201: z.strictObject({
+          run: RunJson,
+          recipientRuns: z.array(z.strictObject({ id: z.string(), recipient: z.unknown().optional() })),
+          position: z.string(),
+        }),
+      },
+      problems: [...writing, "duplicate_recipients"],
+      example: {
+        body: {
+          workflow: "welcome",
+          input: { plan: "pro" },
+          recipients: ["ada", { id: "7", collection: "teams" }],
+        },
+      },
+      bodyBytesMax: limits.bodyBytesMax,
+      async handle(call) {
+        checkCreation(call.body, limits);
+        const { recorded, created, children, position } = await createRun(
+          ledger,
+          commandOf(call),
+          creationItem(call.body),
+        );
+        const row = foldRun([created]);
+        if (!row) throw new Error("a created run has no row");
+        const content = readsContent(call.principal);
+        const recipients = created.content?.recipients as readonly unknown[] | undefined;
+        const recipientRuns = children.map(({ stream }, index) => ({
+          id: wireIdOf(stream),
+          ...(content && recipients ? { recipient: recipients[index] } : {}),
+        }));
+        const headers = { ...writeHeaders(position, recorded.replayed), Location: `/v1/runs/${row.id}` };
+        return answer(201, { run: runJson(row, content), recipientRuns, position: `${position}` }, headers);
+      },
+    }),
+    route({
+      method: "post",
+      path: "/v1/events",
+      operationId: "recordBatch",
+      summary: "Record items of many runs; a bad item never fails the others",
+      description:
+        "An item names its run by `runId`, or by `runKey`: the command id that created it. `run.created` is an item too.",
+      permission: [...recording, "runs:create"],
+      request: { body: z.array(z.unknown()).min(1).max(limits.batchItemsMax) },
+      responses: { 200: z.strictObject({ items: z.array(BatchItemJson), position: z.string() }) },
+      problems: ["storage_full", "overloaded", "outcome_unknown"],
+      bodyBytesMax: limits.batchBytesMax,
+      async handle(call) {
+        const { items, position } = await recordBatch(
+          ledger,
+          call.principal,
+          commandOf(call),
+          call.body,
+          limits.recipientsMax,
+        );
+        const at = position > 0n ? position : await ledger.store.head();
+        return answer(200, { items, position: `${at}` }, { "Ledger-Position": `${at}` });
+      },
+    }),
+  ];
+}
+
+/** Limits that an operator may have lowered. */
+function checkCreation(body: NewRun, limits: RecordDeps["limits"]): void {
+  const { recipients, metadata } = body as { recipients?: readonly unknown[]; metadata?: object };
+  if (recipients && recipients.length > limits.recipientsMax) {
+    throw new Problem("invalid_body", `/recipients: at most ${limits.recipientsMax}`);
+  }
+  if (metadata && Object.keys(metadata).length > limits.metadataKeysMax) {
+    throw new Problem("invalid_body", `/metadata: at most ${limits.metadataKeysMax} keys`);
+  }
+}

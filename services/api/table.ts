@@ -1,0 +1,26 @@
+import { accessRoutes } from "./access.ts";
+import { deliveryRoutes } from "./deliveries.ts";
+import { endpointRoutes } from "./endpoints.ts";
+import { type FeedDeps, feedRoute } from "./feed.ts";
+import { metaRoutes } from "./meta.ts";
+import { type OperationDeps, operationRoutes } from "./operations.ts";
+import { type RecordDeps, recordRoutes } from "./record-routes.ts";
+import type { Route } from "./route.ts";
+import { runReadRoutes } from "./runs.ts";
+
+export type TableDeps = Parameters<typeof endpointRoutes>[0] & FeedDeps & OperationDeps & RecordDeps;
+
+/** Every operation of the API, the busiest first: that is the order in which Express looks. */
+export function routeTable(deps: TableDeps): readonly Route[] {
+  const table: Route[] = [
+    ...recordRoutes(deps),
+    ...runReadRoutes(deps),
+    feedRoute(deps),
+    ...deliveryRoutes(deps),
+    ...endpointRoutes(deps),
+    ...accessRoutes(deps),
+    ...operationRoutes(deps),
+    ...metaRoutes(() => table, deps.version),
+  ];
+  return table;
+}

@@ -1,0 +1,45 @@
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+
+/** What a process counts, in Prometheus' words. Times are seconds. */
+export function openMetrics() {
+  const registers = [new Registry()];
+  const [registry] = registers as [Registry];
+  const counter = <Label extends string = never>(name: string, help: string, labelNames: Label[] = []) =>
+    new Counter({ name: `runledger_${name}`, help, labelNames, registers });
+  const gauge = (name: string, help: string, read: () => number | Promise<number>) =>
+    new Gauge({
+      name: `runledger_${name}`,
+      help,
+      registers,
+      async collect() {
+        this.set(await read());
+      },
+    });
+  return {
+    registry,
+    gauge,
+    appendedEvents: counter("appended_events_total", "Events made durable."),
+    appendGroup: new Histogram({
+      name: "runledger_append_group_events",
+      help: "Events that shared one commit.",
+      buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000],
+      registers,
+    }),
+    refusals: counter("refusals_total", "Commands that the domain refused, by code.", ["code"]),
+    conflicts: counter("conflicts_total", "Appends that lost a race and were decided again."),
+    deliveries: counter("delivery_attempts_total", "Webhook attempts, by how they ended.", ["outcome"]),
+    restarts: counter("follower_restarts_total", "Followers that were started again after a fault.", [
+      "follower",
+    ]),
+    parked: counter("parked_runs_total", "Runs that a view could not go on with."),
+    http: new Histogram({
+      name: "runledger_http_request_seconds",
+      help: "Time to answer a request, by route and status.",
+      labelNames: ["method", "route", "status"],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+      registers,
+    }),
+  };
+}
+
+export type Metrics = ReturnType<typeof openMetrics>;
