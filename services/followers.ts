@@ -41,7 +41,7 @@ export async function openFollowers(deps: Deps) {
   const stopping = new AbortController();
   const { signal } = stopping;
   const head = await store.head();
-  const ready = async (until: AbortSignal) => void (await progress.reached(head, until));
+  const ready = async (until: AbortSignal) => void (await progress.caughtUp(head, until));
   const onFault = (name: string) => (error: Error) => log.error({ err: error }, name);
 
   const endpoints = createEndpointHistory();

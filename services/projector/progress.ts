@@ -7,6 +7,8 @@ export type Progress = {
   move(to: { position: bigint; eventsSeen: number; live: boolean }): void;
   /** Resolves with true as soon as the views have reached a position, with false when the signal is aborted before. */
   reached(position: bigint, signal: AbortSignal): Promise<boolean>;
+  /** The same, once every view answers for the whole log too. */
+  caughtUp(position: bigint, signal: AbortSignal): Promise<boolean>;
   /** Calls back after every move; returns what ends that. */
   onMove(listener: () => void): () => void;
 };
@@ -18,6 +20,19 @@ export function createProgress(): Progress {
     listeners.add(listener);
     return () => void listeners.delete(listener);
   };
+  const until = (holds: () => boolean, signal: AbortSignal): Promise<boolean> => {
+    if (holds() || signal.aborted) return Promise.resolve(holds());
+    return new Promise((resolve) => {
+      const look = () => {
+        if (!holds() && !signal.aborted) return;
+        end();
+        signal.removeEventListener("abort", look);
+        resolve(holds());
+      };
+      const end = onMove(look);
+      signal.addEventListener("abort", look, { once: true });
+    });
+  };
   return {
     position: () => at.position,
     eventsSeen: () => at.eventsSeen,
@@ -27,21 +42,7 @@ export function createProgress(): Progress {
       for (const listener of [...listeners]) listener();
     },
     onMove,
-    reached(position, signal) {
-      if (at.position >= position) return Promise.resolve(true);
-      if (signal.aborted) return Promise.resolve(false);
-      return new Promise((resolve) => {
-        const done = (result: boolean) => {
-          end();
-          signal.removeEventListener("abort", aborted);
-          resolve(result);
-        };
-        const aborted = () => done(false);
-        const end = onMove(() => {
-          if (at.position >= position) done(true);
-        });
-        signal.addEventListener("abort", aborted, { once: true });
-      });
-    },
+    reached: (position, signal) => until(() => at.position >= position, signal),
+    caughtUp: (position, signal) => until(() => at.live && at.position >= position, signal),
   };
 }
