@@ -65,7 +65,8 @@ export function plan(
       "sealed" in next &&
       (bytes + next.bytes > limits.appendBytesMax || events.length === limits.appendEventsMax);
     if (isTooMuch && !atomic && events.length > 0) break;
-    const outcome = isTooMuch ? tooMuch : outcomeOf(next);
+    const begins = command.items[index]?.commandId === undefined ? outcomes[0] : undefined;
+    const outcome = isTooMuch ? tooMuch : outcomeOf(next, begins);
     if (atomic && outcome.outcome === "refused") return { kind: "refuse", refusal: outcome.refusal };
     outcomes.push(outcome);
     if (outcome.outcome !== "recorded" || !("sealed" in next)) continue;
@@ -95,10 +96,14 @@ const tooMuch: Outcome = {
   refusal: new Refusal("event_too_large", "the events of one append are too many or too large together"),
 };
 
-function outcomeOf(next: Decided | Known | Refusal): Outcome {
+/** What becomes of an item; `begins` is what became of the first item under the same command id. */
+function outcomeOf(next: Decided | Known | Refusal, begins: Outcome | undefined): Outcome {
   if (next instanceof Refusal) return { outcome: "refused", refusal: next };
   if ("sealed" in next) return { outcome: "recorded", event: next.event };
-  if (next.same === false) return { outcome: "refused", refusal: conflictOf(next.event) };
+  if (next.same === false) {
+    const first = begins && "event" in begins ? begins.event : next.event;
+    return { outcome: "refused", refusal: conflictOf(first) };
+  }
   return { outcome: next.same === true ? "replayed" : "unverified", event: next.event };
 }
 
