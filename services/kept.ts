@@ -10,7 +10,8 @@ import type { Kept } from "../shared/verification/verify-log.ts";
 
 const THE_VIEWS = "a checkpoint of the views";
 
-/** What the views of a data folder know of the log: nothing where they cannot be read, since they can always be built again. */
+/** What the views of a data folder know of the log: nothing where they cannot be read, since they can always
+ *  be built again. */
 export async function keptInViews(folder: string): Promise<Kept[]> {
   if (!existsSync(join(folder, VIEWS_FILE))) return [];
   try {
@@ -25,8 +26,8 @@ export async function keptInViews(folder: string): Promise<Kept[]> {
   }
 }
 
-/** Refuses, in one line that says what to do, a log that lacks what the vault or the views know of it. Call it before
- *  anything is appended. */
+/** Refuses, in one line that says what to do, a log that lacks what the vault or the views know of it. Call
+ *  it before anything is appended. */
 export async function checkLog(store: EventStore, vault: Pick<Vault, "head">, folder: string): Promise<void> {
   await checkHead(store, vault);
   for (const { where, position, leaf } of await keptInViews(folder))

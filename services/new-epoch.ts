@@ -5,8 +5,8 @@ import { DamagedVault, type KeptHead, type Vault } from "../shared/vault/vault.t
 import { keptInViews, removeViews } from "./kept.ts";
 import { openOffline } from "./offline.ts";
 
-/** `npm run new-epoch`: after a backup was restored the log goes on under new positions, so that nobody who has read more of
- *  the old ones takes other events for those. */
+/** `npm run new-epoch`: after a backup was restored the log goes on under new positions, so that nobody who
+ *  has read more of the old ones takes other events for those. */
 await runCommand(async ({ config, say }) => {
   const { ledger, vault, close } = await openOffline(config);
   try {
@@ -23,9 +23,8 @@ await runCommand(async ({ config, say }) => {
     if (lost > own(previousPosition))
       say(`${lost - own(previousPosition)} events or more that were recorded after it are not in this log`);
     say("the views were removed: the server builds them again when it starts");
-    say(
-      `tell whoever reads events: an old position is answered 410 position_moved with the one to go on from; events after ${previousPosition} that they have seen did not happen for this log`,
-    );
+    say("whoever reads events is answered 410 position_moved once, with the position to go on from;");
+    say(`what they have read beyond position ${previousPosition} is not in this log: tell them`);
     return 0;
   } finally {
     await close();

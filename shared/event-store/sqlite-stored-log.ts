@@ -20,8 +20,9 @@ const PAGE_EVENTS = 200;
 const COLUMNS = "position, stream, revision, id, type, data, content, meta, data_salt, content_salt, leaf";
 const LOWEST = -(2n ** 63n);
 
-/** The log's rows as they are, for whoever checks them: read only, also while another process writes, and also where somebody
- *  changed the schema (`changed` says so). Pages are read apart, so that the writer's checkpoints are never held up. */
+/** The log's rows as they are, for whoever checks them: read only, also while another process writes, and
+ *  also where somebody changed the schema (`changed` says so). Pages are read apart, so that the writer's
+ *  checkpoints are never held up. */
 export function openSqliteStoredLog(folder: string) {
   const changed: string[] = [];
   const { db, ledger, epoch } = openLogFile(folder, {

@@ -11,7 +11,8 @@ import { decide, evolve, type Run, unknownRun } from "../domain/run/run.ts";
 import { newId } from "../verification/ids.ts";
 import { type Aggregate, recordedOnly } from "./fold.ts";
 
-/** Types are checked at the doors and by the domain's own tests: from here on a proposal is of its stream's kind. */
+/** Types are checked at the doors and by the domain's own tests: from here on a proposal is of its stream's
+ *  kind. */
 function aggregate<State, Event extends Proposed>(kind: {
   initial: State;
   decide(

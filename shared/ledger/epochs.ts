@@ -6,7 +6,8 @@ import type { Ledger } from "./ledger.ts";
 /** What a reader's position is in this log: one to go on from, one that has another number now, or none. */
 export type PositionCheck =
   | { ok: true }
-  /** It was given out in an older epoch: `position` names the same place, or the last one that is left before it. */
+  /** It was given out in an older epoch: `position` names the same place, or the last one that is left
+   *  before it. */
   | { ok: false; code: "position_moved"; position: Position }
   | { ok: false; code: "position_unknown" };
 
@@ -21,8 +22,8 @@ export async function checkPosition(store: EventStore, after: Position): Promise
   return isKnown ? { ok: true } : { ok: false, code: "position_unknown" };
 }
 
-/** Where a position of an older epoch is now; undefined when it is not of an older one. What the log had beyond the end of
- *  that epoch as it is recorded is lost: then it is that end. */
+/** Where a position of an older epoch is now; undefined when it is not of an older one. What the log had
+ *  beyond the end of that epoch as it is recorded is lost: then it is that end. */
 export async function movedPosition(store: EventStore, after: Position): Promise<Position | undefined> {
   const epoch = (await store.head()) / EPOCH;
   if (after / EPOCH >= epoch || after % EPOCH === 0n) return undefined;
@@ -43,8 +44,9 @@ export type EpochStarted = {
   leaf: Uint8Array;
 };
 
-/** Records that the log goes on from another place than its readers may know. The new epoch is higher than the log's own
- *  and than that of any position in `seen`. The store must be opened again before positions are given out. */
+/** Records that the log goes on from another place than its readers may know. The new epoch is higher than
+ *  the log's own and than that of any position in `seen`. The store must be opened again before positions
+ *  are given out. */
 export async function startEpoch(ledger: Ledger, seen: readonly Position[]): Promise<EpochStarted> {
   const { store } = ledger;
   const previousPosition = await store.head();

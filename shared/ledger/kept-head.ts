@@ -19,7 +19,8 @@ export async function checkKept(store: EventStore, kept: KeptHead, where: string
   if (event && Buffer.compare(event.leaf, kept.leaf) === 0) return;
   const what = event ? "has another event there" : `ends at ${head}`;
   throw new UnusableLog(
-    `${where} knows of position ${kept.position}, and the log ${what}: it was cut, restored or replaced; if that was meant, run: npm run new-epoch`,
+    `${where} knows of position ${kept.position}, and the log ${what}: it was cut, restored or replaced; ` +
+      "if that was meant, run: npm run new-epoch",
   );
 }
 

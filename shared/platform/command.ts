@@ -11,8 +11,8 @@ export type Command = {
   note(line: string): void;
 };
 
-/** Runs a program of the command line; `work` answers its exit code. What it refuses, and what it cannot do, is one line
- *  and exit code 1; anything else that goes wrong is shown with where it happened. */
+/** Runs a program of the command line; `work` answers its exit code. What it refuses, and what it cannot do,
+ *  is one line and exit code 1; anything else that goes wrong is shown with where it happened. */
 export async function runCommand(work: (command: Command) => Promise<number>): Promise<void> {
   requireNode24();
   const write = (stream: NodeJS.WriteStream) => (line: string) => {

@@ -40,7 +40,8 @@ function problemOfData(event: StoredEvent, meta: Meta): string | undefined {
 }
 
 function problemOfContent({ content, contentSalt }: StoredEvent, meta: Meta): string | undefined {
-  // Whether content may be missing is the log's to say; its salt has to go with it, or the content could be guessed.
+  // Whether content may be missing is the log's to say; its salt has to go with it, or the content could be
+  // guessed.
   if (content === null) return contentSalt === null ? undefined : "it has a salt, but no content";
   if (contentSalt === null || saltedHash(contentSalt, content) !== meta.contentHash)
     return "its content is not what was recorded: the hash differs";

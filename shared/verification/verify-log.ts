@@ -9,7 +9,8 @@ export type StoredLog = {
   ledger: string;
   /** Where the first event is, in a store whose positions have no gaps; absent where they may have some. */
   firstPosition?: bigint;
-  /** Everything that is there, by position. Throws at an event that cannot be read, with its `position` if that is known. */
+  /** Everything that is there, by position. Throws at an event that cannot be read, with its `position` if
+   *  that is known. */
   events(): AsyncIterable<StoredEvent> | Iterable<StoredEvent>;
   /** The last event of a stream before a position. */
   lastBefore(stream: string, position: bigint): Promise<StreamHead | undefined> | StreamHead | undefined;
@@ -19,7 +20,8 @@ export type StoredLog = {
 
 export type StreamHead = { revision: number; leaf: Uint8Array };
 
-/** What somebody outside the log remembers of it: an event's leaf hash, and perhaps the digest of all up to it. */
+/** What somebody outside the log remembers of it: an event's leaf hash, and perhaps the digest of all up to
+ *  it. */
 export type Kept = { where: string; position: bigint; leaf: Uint8Array; digest?: Uint8Array };
 
 export type Verified =
@@ -53,8 +55,9 @@ type Progress = {
   complete: boolean;
 };
 
-/** Reads a whole log and computes again everything that can be: gaps, hashes, leaves, chains, epochs, the digest. What the
- *  log cannot know of itself, that its end was cut or its order changed, shows against what was `kept`. */
+/** Reads a whole log and computes again everything that can be: gaps, hashes, leaves, chains, epochs, the
+ *  digest. What the log cannot know of itself, that its end was cut or its order changed, shows against what
+ *  was `kept`. */
 export async function verifyLog(
   log: StoredLog,
   kept: readonly Kept[] = [],

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { openSqliteEventStore } from "../../shared/event-store/sqlite-event-store.ts";
 import { checkPosition, startEpoch } from "../../shared/ledger/epochs.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import { command, created, openTestLedger } from "../support/open-ledger.ts";
@@ -75,7 +74,7 @@ describe("a new epoch", () => {
     const started = await startEpoch(ledger, []);
     expect(started).toMatchObject({ epoch: 1, position: epoch + 4n, previousPosition: 3n });
     await store.close();
-    const again = openSqliteEventStore(folder);
+    const { store: again } = await openTestLedger({ folder });
     const event = await again.at(started.position);
     expect(event).toMatchObject({
       type: "ledger.epoch_started",
@@ -86,6 +85,5 @@ describe("a new epoch", () => {
       },
     });
     expect(Buffer.compare(event?.leaf ?? new Uint8Array(), started.leaf)).toBe(0);
-    await again.close();
   });
 });

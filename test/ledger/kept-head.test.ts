@@ -80,7 +80,7 @@ describe("a log at its start", () => {
     expect(refused.message).not.toContain("\n");
   });
 
-  it("is taken when it says itself that it lost what was kept, and refused when something else is there", async () => {
+  it("is taken when it says itself that it lost what was kept, and nothing else is there", async () => {
     const first = await openTestLedger();
     const leaf = (await first.store.at(1n))?.leaf ?? new Uint8Array();
     await startEpoch(first.ledger, []);

@@ -3,10 +3,9 @@ import { authenticator } from "../../services/api/authenticate.ts";
 import { permissions } from "../../services/api/permissions.ts";
 import type { ApiKey } from "../../shared/domain/access/api-key.ts";
 import { parseKey } from "../../shared/domain/access/api-key.ts";
-import { openSqliteEventStore } from "../../shared/event-store/sqlite-event-store.ts";
 import { ensureWorkspace, keyStream } from "../../shared/ledger/keys.ts";
 import { caller, openTestLedger } from "../support/open-ledger.ts";
-import { recordedFolder } from "../support/recorded-folder.ts";
+import { opened, recordedFolder } from "../support/recorded-folder.ts";
 import { runProgram } from "../support/run-program.ts";
 import { tamperUnseen } from "../support/tampered-log.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -57,15 +56,14 @@ describe("npm run key", () => {
 
   it("refuses while the server runs", async () => {
     const folder = await recordedFolder();
-    const store = openSqliteEventStore(folder);
-    const head = await store.head();
-    expect(await makeKey(folder)).toEqual({
-      code: 1,
-      out: "",
-      err: `the server is running on ${folder}: stop it first\n`,
+    await opened(folder, async ({ store }) => {
+      expect(await makeKey(folder)).toEqual({
+        code: 1,
+        out: "",
+        err: `the server is running on ${folder}: stop it first\n`,
+      });
+      expect(await store.head()).toBe(11n);
     });
-    expect(await store.head()).toBe(head);
-    await store.close();
   });
 
   it("refuses where there is no log", async () => {

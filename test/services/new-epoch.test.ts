@@ -1,13 +1,10 @@
 import { copyFileSync, existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { openSqliteRows } from "../../projections/sqlite-row-store.ts";
 import { checkLog } from "../../services/kept.ts";
 import { UnusableLog } from "../../shared/event-store/event-store.ts";
-import { openSqliteEventStore } from "../../shared/event-store/sqlite-event-store.ts";
 import { checkPosition } from "../../shared/ledger/epochs.ts";
-import { openSqliteVault } from "../../shared/vault/sqlite-vault.ts";
-import { recordedFolder } from "../support/recorded-folder.ts";
+import { forgeHead, opened, recordedFolder, viewsIn } from "../support/recorded-folder.ts";
 import { runProgram } from "../support/run-program.ts";
 
 const epoch = 2n ** 50n;
@@ -25,22 +22,13 @@ async function restoredFolder() {
   return folder;
 }
 
-async function checkStart(folder: string) {
-  const store = openSqliteEventStore(folder);
-  const vault = openSqliteVault(folder);
-  try {
-    await checkLog(store, vault, folder);
-    return "started";
-  } catch (error) {
-    return error;
-  } finally {
-    await vault.close();
-    await store.close();
-  }
-}
+const checkStart = (folder: string) =>
+  opened(folder, ({ store, vault }) => checkLog(store, vault, folder).then(() => "started")).catch(
+    (error: Error) => error,
+  );
 
 describe("a restored backup", () => {
-  it("does not start before it has a new epoch; then everything goes on, and old positions have moved", async () => {
+  it("does not start before it has a new epoch; then it goes on, and old positions moved", async () => {
     const folder = await restoredFolder();
     const refused = await checkStart(folder);
     expect(refused).toBeInstanceOf(UnusableLog);
@@ -68,18 +56,16 @@ describe("a restored backup", () => {
       code: 0,
       out: expect.stringContaining(`verified 12 events up to position ${epoch + 12n}, `),
     });
-    const store = openSqliteEventStore(folder);
-    const moved = (position: bigint) => ({ ok: false, code: "position_moved", position });
-    expect(await checkPosition(store, 5n)).toEqual(moved(epoch + 5n));
-    expect(await checkPosition(store, 17n)).toEqual(moved(epoch + 11n));
-    expect(await checkPosition(store, epoch + 12n)).toEqual({ ok: true });
-    await store.close();
+    await opened(folder, async ({ store }) => {
+      const moved = (position: bigint) => ({ ok: false, code: "position_moved", position });
+      expect(await checkPosition(store, 5n)).toEqual(moved(epoch + 5n));
+      expect(await checkPosition(store, 17n)).toEqual(moved(epoch + 11n));
+      expect(await checkPosition(store, epoch + 12n)).toEqual({ ok: true });
+    });
 
     await recordedFolder(2, folder);
     expect((await run("rebuild", folder)).code).toBe(0);
-    const rows = openSqliteRows(folder);
-    expect((await rows.views()).map(({ position }) => position)).toContain(epoch + 18n);
-    await rows.close();
+    expect(new Set(await viewsIn(folder))).toEqual(new Set([epoch + 18n]));
     expect(await checkStart(folder)).toBe("started");
     expect((await run("verify", folder)).code).toBe(0);
   });
@@ -107,18 +93,16 @@ describe("a restored backup", () => {
 describe("npm run new-epoch", () => {
   it("refuses while the server runs", async () => {
     const folder = await recordedFolder();
-    const store = openSqliteEventStore(folder);
-    const { code, err } = await run("new-epoch", folder);
-    expect([code, err]).toEqual([1, `the server is running on ${folder}: stop it first\n`]);
-    expect(await store.head()).toBe(11n);
-    await store.close();
+    await opened(folder, async ({ store }) => {
+      const { code, err } = await run("new-epoch", folder);
+      expect([code, err]).toEqual([1, `the server is running on ${folder}: stop it first\n`]);
+      expect(await store.head()).toBe(11n);
+    });
   });
 
   it("is the way on where the kept head was changed", async () => {
     const folder = await recordedFolder();
-    const vault = openSqliteVault(folder);
-    vault.db.exec("UPDATE head SET position = '5'");
-    await vault.close();
+    await forgeHead(folder);
     expect(await checkStart(folder)).toMatchObject({ code: "damaged_vault" });
     expect((await run("new-epoch", folder)).code).toBe(0);
     expect(await checkStart(folder)).toBe("started");

@@ -2,8 +2,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
-import { openSqliteEventStore } from "../../shared/event-store/sqlite-event-store.ts";
-import { recordedFolder } from "../support/recorded-folder.ts";
+import { opened, recordedFolder } from "../support/recorded-folder.ts";
 import { runProgram } from "../support/run-program.ts";
 
 const rebuild = (data: string) => runProgram("services/rebuild.ts", { data });
@@ -47,16 +46,12 @@ describe("npm run rebuild", () => {
   it("writes nothing to the log", async () => {
     const folder = await recordedFolder(1);
     await rebuild(folder);
-    const store = openSqliteEventStore(folder);
-    expect(await store.head()).toBe(5n);
-    await store.close();
+    expect(await opened(folder, ({ store }) => store.head())).toBe(5n);
   });
 
   it("refuses while the server runs", async () => {
     const folder = await recordedFolder(1);
-    const store = openSqliteEventStore(folder);
-    const { code, out, err } = await rebuild(folder);
+    const { code, out, err } = await opened(folder, () => rebuild(folder));
     expect([code, out, err]).toEqual([1, "", `the server is running on ${folder}: stop it first\n`]);
-    await store.close();
   });
 });

@@ -1,9 +1,8 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { openSqliteVault } from "../../shared/vault/sqlite-vault.ts";
 import { openTestLedger } from "../support/open-ledger.ts";
-import { recordedFolder, recordRuns } from "../support/recorded-folder.ts";
+import { forgeHead, recordedFolder, recordRuns } from "../support/recorded-folder.ts";
 import { runProgram } from "../support/run-program.ts";
 import { onLog, tamper, tamperUnseen } from "../support/tampered-log.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -30,8 +29,8 @@ describe("npm run verify", () => {
     ["deleted", "DELETE FROM events WHERE position = 7", 7],
     [
       "replaced",
-      `INSERT OR REPLACE INTO events SELECT position, stream, revision, id, 'run.failed', data, content, meta, data_salt,
-       content_salt, leaf FROM events WHERE position = 8`,
+      `INSERT OR REPLACE INTO events SELECT position, stream, revision, id, 'run.failed', data, content, meta,
+       data_salt, content_salt, leaf FROM events WHERE position = 8`,
       8,
     ],
     ["moved", "UPDATE events SET position = 99 WHERE position = 5", 5],
@@ -76,9 +75,7 @@ describe("npm run verify", () => {
 
   it("says so when the vault can tell nothing, or was changed", async () => {
     const folder = await recordedFolder();
-    const openVault = openSqliteVault(folder);
-    openVault.db.exec("UPDATE head SET position = '5'");
-    await openVault.close();
+    await forgeHead(folder);
     const changed = await verify(folder);
     expect([changed.code, changed.err]).toEqual([1, expect.stringContaining("was changed")]);
     const other = await verify(folder, { RUNLEDGER_SECRETS_KEY: "00".repeat(32) });

@@ -1,11 +1,10 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { openSqliteStoredLog } from "../../shared/event-store/sqlite-stored-log.ts";
 import { ledgerStream } from "../../shared/ledger/found.ts";
 import { newId } from "../../shared/verification/ids.ts";
 import { type Kept, verifyLog } from "../../shared/verification/verify-log.ts";
 import { command, created, did, openTestLedger } from "../support/open-ledger.ts";
-import { onLog, tamper } from "../support/tampered-log.ts";
+import { onLog, stored, tamper } from "../support/tampered-log.ts";
 
 /** Positions: 1 the ledger; 2, 3, 5 the first run; 4, 6 the second. */
 async function sixEvents() {
@@ -18,14 +17,8 @@ async function sixEvents() {
   return { ledger, store, folder, first, second };
 }
 
-async function verify(folder: string, kept: Kept[] = [], options = {}) {
-  const log = openSqliteStoredLog(folder);
-  try {
-    return await verifyLog(log, kept, options);
-  } finally {
-    log.close();
-  }
-}
+const verify = (folder: string, kept: Kept[] = [], options = {}) =>
+  stored(folder, (log) => verifyLog(log, kept, options));
 
 /** Where it is damaged; 0 when it is not. */
 async function damagedAt(folder: string, kept: Kept[] = []) {
@@ -92,7 +85,8 @@ async function startEpoch(ledger: TestLedger, epoch: number, previousLeafHash: s
 
 describe("a log that somebody changed", () => {
   const swap = (columns: string, one: number, other: number) =>
-    `UPDATE events SET (${columns}) = (SELECT ${columns} FROM events AS o WHERE o.position = ${one + other} - events.position)
+    `UPDATE events SET (${columns}) =
+       (SELECT ${columns} FROM events AS o WHERE o.position = ${one + other} - events.position)
      WHERE position IN (${one}, ${other})`;
   it.each<[string, string, number]>([
     ["data changed", `UPDATE events SET data = '{"workflow":"other"}' WHERE position = 4`, 4],
@@ -159,8 +153,8 @@ describe("a log that somebody changed", () => {
     const { folder } = await sixEvents();
     tamper(
       folder,
-      `INSERT OR REPLACE INTO events SELECT position, stream, revision, id, type, '{"reason":"x"}', content, meta,
-       data_salt, content_salt, leaf FROM events WHERE position = 3`,
+      `INSERT OR REPLACE INTO events SELECT position, stream, revision, id, type, '{"reason":"x"}', content,
+       meta, data_salt, content_salt, leaf FROM events WHERE position = 3`,
     );
     expect(await damagedAt(folder)).toBe(3);
   });
@@ -170,8 +164,8 @@ describe("a log that somebody changed", () => {
     tamper(
       folder,
       `CREATE TABLE copy AS SELECT * FROM events; DROP TABLE events; ALTER TABLE copy RENAME TO events;
-       INSERT INTO events SELECT 7, stream, revision, id, type, data, content, meta, data_salt, content_salt, leaf
-       FROM events WHERE position = 3`,
+       INSERT INTO events SELECT 7, stream, revision, id, type, data, content, meta, data_salt, content_salt,
+       leaf FROM events WHERE position = 3`,
     );
     expect(await verify(folder)).toMatchObject({ ok: false, position: 7n });
     expect(await verify(folder, [], { streamsMax: 1 })).toMatchObject({ ok: false, position: 7n });
@@ -202,9 +196,8 @@ describe("a log that somebody changed", () => {
 describe("a log against what was kept of it", () => {
   const where = "the vault";
   async function keptAt(folder: string, position: bigint): Promise<Kept> {
-    const log = openSqliteStoredLog(folder);
-    const events = [...log.events()].filter((event) => event.position <= position);
-    log.close();
+    const all = await stored(folder, (log) => [...log.events()]);
+    const events = all.filter((event) => event.position <= position);
     let digest = Buffer.alloc(32);
     for (const { leaf } of events) digest = createHash("sha256").update(digest).update(leaf).digest();
     return { where, position, leaf: events.at(-1)?.leaf ?? new Uint8Array(), digest };
