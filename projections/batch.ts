@@ -2,7 +2,7 @@ import type { RecordedEvent } from "../shared/domain/event.ts";
 import { wireIdOf } from "../shared/verification/ids.ts";
 import type { FirstEvents } from "./first-events.ts";
 import type { Context, FirstEvent, Projection } from "./projection.ts";
-import { createRowCache, type RowCache } from "./row-cache.ts";
+import { createRowCache, type Entry, type RowCache } from "./row-cache.ts";
 import type { Parked, RowWriter } from "./row-store.ts";
 
 /** A projection at work: its rows in memory, and the ids whose events it passes over. */
@@ -15,7 +15,13 @@ export const track = (projection: Projection, parked: Iterable<string>): Tracked
 });
 
 /** One event, for one projection, and the rows that it changes there. */
-type Work = { tracked: Tracked; event: RecordedEvent; context: Context; ids: readonly string[] };
+type Work = {
+  tracked: Tracked;
+  event: RecordedEvent;
+  context: Context;
+  ids: readonly string[];
+  entries: Entry[];
+};
 
 /** What events come to, inside one transaction. */
 export type Batch = {
@@ -51,42 +57,42 @@ export function openBatch(
     if (isParked(tracked, event)) return undefined;
     try {
       const ids = tracked.projection.keys(event, context);
-      return ids.length > 0 ? { tracked, event, context, ids } : undefined;
+      return ids.length > 0 ? { tracked, event, context, ids, entries: [] } : undefined;
     } catch (error) {
       park(tracked, event, error);
       return undefined;
     }
   }
 
+  /** Finds every row in memory, or brings it there. */
   async function load(works: readonly Work[]): Promise<void> {
     const missing = new Map<Tracked, Set<string>>();
-    for (const { tracked, event, ids } of works) {
+    for (const { tracked, event, ids, entries } of works) {
       const { projection, cache } = tracked;
       for (const id of ids) {
-        if (cache.get(id)) continue;
-        if (projection.isNew?.(event, id)) cache.add(id, undefined);
+        const entry = cache.get(id) ?? (projection.isNew?.(event, id) ? cache.add(id, undefined) : undefined);
+        if (entry) entries.push(entry);
         else missing.set(tracked, (missing.get(tracked) ?? new Set()).add(id));
       }
     }
     for (const [{ projection, cache }, ids] of missing) {
-      const stored = await writer.read(
-        projection,
-        [...ids].filter((id) => !cache.get(id)),
-      );
+      const stored = await writer.read(projection, [...ids]);
       for (const id of ids) if (!cache.get(id)) cache.add(id, stored.get(id));
     }
+    for (const { tracked, ids, entries } of works)
+      if (entries.length < ids.length)
+        entries.splice(0, entries.length, ...ids.flatMap((id) => tracked.cache.get(id) ?? []));
   }
 
   /** All rows of an event, or none: an error parks what it was about, and the others go on. */
-  function applyOne({ tracked, event, context, ids }: Work): void {
+  function applyOne({ tracked, event, context, entries }: Work): void {
     if (isParked(tracked, event)) return;
     const { projection, cache } = tracked;
     try {
-      const rows = ids.map((id) => projection.apply(cache.get(id)?.row, event, id, context));
-      for (let index = 0; index < ids.length; index++) {
-        const entry = cache.get(ids[index] as string);
-        if (entry) cache.set(entry, rows[index]);
-      }
+      const rows = entries.map(({ id, after }) => projection.apply(after, event, id, context));
+      entries.forEach((entry, index) => {
+        cache.set(entry, rows[index]);
+      });
     } catch (error) {
       park(tracked, event, error);
     }
@@ -95,12 +101,7 @@ export function openBatch(
   async function flush(): Promise<void> {
     for (const { projection, cache } of views) {
       const changes = cache.changes();
-      if (changes.length === 0) continue;
-      const sizes = await writer.write(
-        projection,
-        changes.map(({ id, before, row }) => ({ id, before, after: row })),
-      );
-      cache.written(changes, sizes);
+      if (changes.length > 0) cache.written(changes, await writer.write(projection, changes));
     }
   }
 
@@ -139,7 +140,11 @@ export function openBatch(
           if (also && !isParked(one, event)) {
             await run(works);
             works = [
-              await widened(work ?? { tracked: one, event, context, ids: [] }, also.column, also.value),
+              await widened(
+                work ?? { tracked: one, event, context, ids: [], entries: [] },
+                also.column,
+                also.value,
+              ),
             ];
             await run(works);
             works = [];

@@ -1,21 +1,15 @@
-import type { StoredRow } from "./row-store.ts";
+import type { Change, Stored, StoredRow } from "./row-store.ts";
 
 const KEPT_ROWS = 4096;
 const KEPT_CHARACTERS = 4096;
 
-/** A row in memory: as it is stored, as it is to be, and how large it is stored. */
-export type Entry = {
-  readonly id: string;
-  before: StoredRow | undefined;
-  row: StoredRow | undefined;
-  characters: number;
-  changed: boolean;
-};
+/** A row in memory: `before` as it is stored, `after` as it is to be, and how large it is stored. */
+export type Entry = Change & { characters: number; changed: boolean };
 
 /** A view's rows in memory: all that a transaction touches, and small ones beyond it, since their writer is alone. */
 export type RowCache = {
   get(id: string): Entry | undefined;
-  add(id: string, stored: { row: StoredRow; characters: number } | undefined): Entry;
+  add(id: string, stored: Stored | undefined): Entry;
   set(entry: Entry, row: StoredRow | undefined): void;
   /** Rows that differ from what is stored. */
   changes(): Entry[];
@@ -38,7 +32,7 @@ export function createRowCache(): RowCache {
       const entry: Entry = {
         id,
         before: stored?.row,
-        row: stored?.row,
+        after: stored?.row,
         characters: stored?.characters ?? 0,
         changed: false,
       };
@@ -47,17 +41,17 @@ export function createRowCache(): RowCache {
       return entry;
     },
     set(entry, row) {
-      if (entry.row === row) return;
-      entry.row = row;
+      if (entry.after === row) return;
+      entry.after = row;
       if (entry.changed) return;
       entry.changed = true;
       changed.push(entry);
     },
-    changes: () => changed.filter(({ before, row }) => before !== row),
+    changes: () => changed.filter(({ before, after }) => before !== after),
     written(these, characters) {
       for (let index = 0; index < these.length; index++) {
         const entry = these[index] as Entry;
-        entry.before = entry.row;
+        entry.before = entry.after;
         entry.characters = Math.max(entry.characters, characters[index] ?? 0);
         touched.push(entry);
       }
@@ -65,8 +59,8 @@ export function createRowCache(): RowCache {
       changed = [];
     },
     settle() {
-      for (const { id, row, characters } of touched)
-        if (row === undefined || characters > KEPT_CHARACTERS) entries.delete(id);
+      for (const { id, after, characters } of touched)
+        if (after === undefined || characters > KEPT_CHARACTERS) entries.delete(id);
       touched = [];
       for (const id of entries.keys()) {
         if (entries.size <= KEPT_ROWS) break;

@@ -112,7 +112,7 @@ export interface RowReader {
 export type Stored = { row: StoredRow; characters: number };
 
 /** A row that was changed: `before` is what was stored, `after` what is to be. */
-export type Change = { id: string; before: StoredRow | undefined; after: StoredRow | undefined };
+export type Change = { readonly id: string; before: StoredRow | undefined; after: StoredRow | undefined };
 
 /** Writes inside one transaction: rows and checkpoints, all of it or nothing. */
 export interface RowWriter {

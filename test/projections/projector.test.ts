@@ -38,7 +38,7 @@ async function projecting(store: MemoryEventStore, folder: string, over: Partial
 describe("the projector", () => {
   it("makes the same of a log at once and event by event, at every prefix", { timeout: 60_000 }, async () => {
     await fc.assert(
-      fc.asyncProperty(tries(30), fc.integer({ min: 1, max: 7 }), async (all, batchEvents) => {
+      fc.asyncProperty(tries(60), fc.integer({ min: 1, max: 7 }), async (all, batchEvents) => {
         const store = openMemoryEventStore();
         await recordTries(store, all);
         const log = store.events;
@@ -52,7 +52,7 @@ describe("the projector", () => {
           expect(dump(live)).toEqual(dump(built));
         }
       }),
-      { numRuns: 15 },
+      { numRuns: 12 },
     );
   });
 

@@ -3,7 +3,15 @@ import { deliveryId } from "../../projections/deliveries/deliveries.ts";
 import { owingTypes } from "../../shared/domain/endpoint/events.ts";
 import type { JsonObject } from "../../shared/domain/event.ts";
 import { type RunEvent, runEvents } from "../../shared/domain/run/events.ts";
-import { decide, evolve, type Run, unknownRun } from "../../shared/domain/run/run.ts";
+import {
+  decide,
+  evolve,
+  follows,
+  isTerminal,
+  type Run,
+  statusAfter,
+  unknownRun,
+} from "../../shared/domain/run/run.ts";
 import { streamOf } from "../../shared/verification/ids.ts";
 import type { MemoryEventStore } from "./memory-event-store.ts";
 import { idOf, recorder } from "./recording.ts";
@@ -21,7 +29,7 @@ export const tries = (max: number) =>
       error: fc.boolean(),
       other: fc.nat(30),
     }),
-    { maxLength: max },
+    { minLength: Math.floor(max / 2), maxLength: max },
   );
 
 const url = "https://example.test/hooks";
@@ -34,8 +42,12 @@ const config = {
 };
 
 /** Members for a type of run event, whatever it needs. */
-function proposal({ run, type, step, wait, error }: Try): RunEvent {
-  const kind = runEvents[type % runEvents.length] ?? runEvents[0];
+function proposal(status: Run["status"], { run, type, step, wait, error }: Try): RunEvent {
+  const allowed = runEvents.filter((kind) => (follows[status] as readonly string[]).includes(kind.type));
+  // Ends are allowed nearly everywhere: most are left out, or no run would get far.
+  const going = allowed.filter((kind) => !isTerminal(statusAfter[kind.type] ?? ""));
+  const possible = wait > 0 && going.length > 0 ? going : allowed;
+  const kind = possible[type % possible.length] ?? runEvents[0];
   const data: JsonObject = {};
   const content: JsonObject = {};
   if ("workflow" in kind.data) {
@@ -101,7 +113,7 @@ export async function recordTries(store: MemoryEventStore, all: readonly Try[]):
     else if (one.other < 8) await delivery(one);
     else {
       const run = runs.get(one.run) ?? unknownRun;
-      const proposed = run.status === "unknown" ? proposal({ ...one, type: 0 }) : proposal(one);
+      const proposed = proposal(run.status, one);
       const decision = decide(run, proposed, { byLedger: true, eventsMax: 10_000 });
       if (!decision.accepted) continue;
       runs.set(one.run, evolve(run, decision.event));
