@@ -44,13 +44,15 @@ export function openLog({ level, destination: stream = standardOutput() }: LogOp
 const WAIT_MS = 100;
 const TOGETHER_BYTES = 8192;
 
-/** Lines are written many at a time: one write for each costs more than what it tells of. A worker ends
- *  without a last word, so its lines are written at once. */
+/** Lines are written many at a time: one write for each costs more than what it tells of. Each write is over
+ *  before the work goes on, so that lines stay in order whenever the process ends. A worker ends without a
+ *  last word: its lines do not wait. */
 function standardOutput(): DestinationStream {
   if (!isMainThread) return destination({ dest: 1, sync: true });
-  const output = destination({ dest: 1, sync: false, minLength: TOGETHER_BYTES });
+  const output = destination({ dest: 1, sync: true, minLength: TOGETHER_BYTES });
   const timer = setInterval(() => output.flush(), WAIT_MS).unref();
   output.once("close", () => clearInterval(timer));
+  process.once("exit", () => output.flushSync());
   return output;
 }
 
