@@ -79,7 +79,17 @@ const hideTexts = (line: string): string =>
 /** Deeper than this nothing is shown: a line is no place for a document. */
 const DEPTH_MAX = 6;
 
-const hideMembers = (fields: Record<string, unknown>): Record<string, unknown> => hideIn(fields, 1);
+/** Most lines have nothing to hide and nothing to show another way: they pass as they are. */
+const hideMembers = (fields: Record<string, unknown>): Record<string, unknown> =>
+  isPlain(fields) ? fields : hideIn(fields, 1);
+
+function isPlain(fields: Record<string, unknown>): boolean {
+  for (const name of Object.keys(fields)) {
+    const type = typeof fields[name];
+    if (type === "object" || type === "bigint" || isSecret(name)) return false;
+  }
+  return true;
+}
 
 function hideIn(fields: object, depth: number): Record<string, unknown> {
   const shown: Record<string, unknown> = {};
