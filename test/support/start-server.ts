@@ -12,8 +12,8 @@ export type StartedServer = {
   stop(): Promise<void>;
 };
 
-/** The server as its users start it, in a process of its own, on a free port of this machine. Rejects with what it says
- *  when it does not start. */
+/** The server as its users start it, in a process of its own, on a free port of this machine. Rejects with
+ *  what it says when it does not start. */
 export async function startServer(
   data: string,
   env: Readonly<Record<string, string>> = {},
