@@ -96,9 +96,11 @@ export function listSql(name: string, table: Table, query: ListQuery): Sql {
       ? `${columns[0]} > ? AND ${columns[0]} < ?`
       : `(${columns.join(", ")}) > (?, ?) AND (${columns.join(", ")}) < (?, ?)`;
   const edges: SQLInputValue[] = columns.length === 1 ? [low[0], high[0]] : [...low, ...high];
+  // SQLite takes a partial index only where the query says what the index does.
+  const partial = index.where === undefined ? [] : [`"${index.where}" IS NOT NULL`];
   const leg =
     `SELECT rowid AS "row", ${columns.map((column, at) => `${column} AS "o${at}"`).join(", ")} FROM "${name}" ` +
-    `INDEXED BY "${name}_${index.name}" WHERE ${[...prefix.map((column) => `"${column}" = ?`), range].join(" AND ")}${residual.sql}`;
+    `INDEXED BY "${name}_${index.name}" WHERE ${[...prefix.map((column) => `"${column}" = ?`), ...partial, range].join(" AND ")}${residual.sql}`;
   const combined = combinations(
     prefix,
     (column) => filter.get(column) ?? table.columns[column]?.values ?? [],
