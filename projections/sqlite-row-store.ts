@@ -8,7 +8,8 @@ import {
   type View,
   zeroCheckpoint,
 } from "./row-store.ts";
-import { rowOf, rowsOf, sqliteRowReading, statementsOf } from "./sqlite-row-reader.ts";
+import { sqliteRowReading } from "./sqlite-row-reader.ts";
+import { rowOf, rowsOf, statementsOf } from "./sqlite-statements.ts";
 import { type Coder, coder, createIndex, createTable, tableName, toSql } from "./sqlite-tables.ts";
 import { openViewsFile } from "./sqlite-views-file.ts";
 
