@@ -11,8 +11,8 @@ const PAUSE_MS_MAX = 1000;
 /** What is worth sending again: the server is away, full of work, or stopping. */
 const isPassing = (status: number): boolean => status === 429 || status >= 500;
 
-/** Speaks with the ledger over HTTP. A request whose answer is lost is sent again, under the same `Idempotency-Key`, until it
- *  is answered: that is all it takes to survive the server's death. */
+/** Speaks with the ledger over HTTP. A request whose answer is lost is sent again, under the same
+ *  `Idempotency-Key`, until it  is answered: that is all it takes to survive the server's death. */
 export function openApi(url: string, key: string) {
   const counts = { retried: 0, replayed: 0 };
 
@@ -39,7 +39,7 @@ export function openApi(url: string, key: string) {
         const text = await answer.text();
         if (!answer.ok) throw new Error(`${method} ${path} was answered with ${answer.status}: ${text}`);
         if (answer.headers.get("Idempotency-Replayed") === "true") counts.replayed++;
-        return JSON.parse(text) as Answer; // What comes is described at /openapi.json; a stranger trusts that.
+        return JSON.parse(text) as Answer; // As /openapi.json describes it.
       }
       if (Date.now() > untilMs) {
         const why = answer instanceof Error ? answer.message : `status ${answer.status}`;

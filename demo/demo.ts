@@ -1,6 +1,6 @@
-// The whole story, in separate processes: a server, a webhook receiver that knows none of our code, and a producer that
-// executes real commands. In the middle of it the server is killed and started again. At the end: what happened, and the
-// proof that nothing was lost. Ends with 0 only if all of it is true.
+// The whole story, in separate processes: a server, a webhook receiver that knows none of our code, and a
+// producer that executes real commands. In the middle of it the server is killed and started again. At the
+// end: what happened, and the proof that nothing was lost. Ends with 0 only if all of it is true.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -30,7 +30,8 @@ async function makeKey(api: Api, name: string, permissions: string[]): Promise<s
   return made.key;
 }
 
-/** Starts the two programs and tells them what they need. Each gets a key of its own that can do no more than it must. */
+/** Starts the two programs and tells them what they need. Each gets a key of its own that can do no more
+ *  than it must. */
 async function startPrograms(book: Book, api: Api, url: string, folder: string) {
   const receiver = startProgram(new URL("./receiver.ts", import.meta.url), book.take, fail);
   await book.until(({ receiverUrl }) => receiverUrl !== undefined);
@@ -53,8 +54,9 @@ async function startPrograms(book: Book, api: Api, url: string, folder: string) 
 
 const ends = /^run\.(completed|failed)$/;
 
-/** Kills the server when the first recipient's end reaches the receiver: that delivery is in flight then, and recipients
- *  are still being served. Answers with the new server and with how many recipient runs were open. */
+/** Kills the server when the first recipient's end reaches the receiver: that delivery is in flight then,
+ *  and recipients  are still being served. Answers with the new server and with how many recipient runs
+ *  were open. */
 async function killAndStart(book: Book, server: Awaited<ReturnType<typeof startServer>>, place: Place) {
   const recipientRuns = () => book.created.flatMap((created) => created.recipientRuns);
   await book.until(({ received }) =>

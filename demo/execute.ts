@@ -12,7 +12,8 @@ process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
 
-/** What a command said last that names the fault, and the operating system's word for it where there is one. */
+/** What a command said last that names the fault, and the operating system's word for it where there is
+ *  one. */
 function failureOf(said: string, status: string): Failure {
   const lines = said.split("\n").filter((line) => line.trim() !== "");
   const line = lines.find((text) => /\b\w*Error\b.*:/.test(text)) ?? lines.at(-1) ?? status;
@@ -20,7 +21,8 @@ function failureOf(said: string, status: string): Failure {
   return { message: line.trim().slice(0, MESSAGE_MAX), code };
 }
 
-/** Runs a program with this Node, in the repository, and tells how it ended: what a worker does with a step. */
+/** Runs a program with this Node, in the repository, and tells how it ended: what a worker does with a
+ *  step. */
 export function execute(args: readonly string[]): Promise<Executed> {
   const child = spawn(process.execPath, args, { cwd: repository, stdio: ["ignore", "pipe", "pipe"] });
   running.add(child);

@@ -1,5 +1,5 @@
-// A step that needs three attempts. Something slow is putting a list of files together; each attempt finds it further along:
-// nothing there yet, there but written halfway, and at last whole. node flaky.ts <folder>
+// A step that needs three attempts. Something slow is putting a list of files together; each attempt finds it
+// further along: nothing there yet, there but written halfway, and at last whole. node flaky.ts <folder>
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 

@@ -42,5 +42,6 @@ export function tell(told: Told): void {
 /** The one order that this process gets. When whoever gave it goes away, the process ends. */
 export function ordered<Order>(): Promise<Order> {
   process.once("disconnect", () => process.exit());
-  return new Promise((resolve) => process.once("message", (order) => resolve(order as Order))); // Both ends are here.
+  // Both ends of the channel are the demo's.
+  return new Promise((resolve) => process.once("message", (order) => resolve(order as Order)));
 }

@@ -11,7 +11,8 @@ const ATTEMPTS_MAX = 3;
 /** How many recipients are served at once. */
 const WORKERS = 2;
 
-/** Five mailboxes, of which two are broken: chloe's is not there, and in eve's a folder has the letter's name. */
+/** Five mailboxes, of which two are broken: chloe's is not there, and in eve's a folder has the letter's
+ *  name. */
 async function layOut(folder: string) {
   const letter = join(folder, "letter.txt");
   const mailboxOf = (recipient: string) => join(folder, "mailboxes", recipient);

@@ -72,7 +72,8 @@ const isReady = (port: number): Promise<boolean> =>
     () => false,
   );
 
-/** Sends a signal to a process of ours and waits for its end; answers with its exit code, or null where a signal ended it. */
+/** Sends a signal to a process of ours and waits for its end; answers with its exit code, or null where a
+ *  signal ended it. */
 export async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
   if (child.exitCode === null && child.signalCode === null) {
     const ended = once(child, "exit");

@@ -1,4 +1,5 @@
-// Executes two workflows and reports what happens, over HTTP alone. It stays until whoever started it has heard everything.
+// Executes two workflows and reports what happens, over HTTP alone. It stays until whoever started it has
+// heard everything.
 import { openApi } from "./api.ts";
 import { ordered, type ProducerOrder, tell } from "./messages.ts";
 import { notify } from "./notify.ts";

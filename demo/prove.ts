@@ -33,7 +33,9 @@ function proveLog({ events }: Gathered, { acknowledged, done }: Book): Claim[] {
     { ok: all, text: `acknowledged: ${acknowledged.length} events, of which ${kept.length} are in the log` },
     {
       ok: others.length === own && gapless && events.length === answered.size + own,
-      text: `recorded: ${events.length} events = ${answered.size} acknowledged + ${own} of the ledger itself; no gaps`,
+      text:
+        `recorded: ${events.length} events = ${answered.size} acknowledged + ${own} of the ledger itself; ` +
+        `${gapless ? "no" : "with"} gaps`,
     },
     {
       ok: done !== undefined,
@@ -71,7 +73,8 @@ function proveViews({ events, runs, viewPosition }: Gathered): Claim[] {
   ];
 }
 
-/** Whatever was owed arrived, signed, with the same bytes each time, and twice only where nobody could know. */
+/** Whatever was owed arrived, signed, with the same bytes each time, and twice only where nobody could
+ *  know. */
 function proveDeliveries({ events, deliveries }: Gathered, { received }: Book): Claim[] {
   const owed = events.filter(({ type }) => owing.test(type));
   const arrived = owed.filter(({ id, hash }) => {
@@ -100,7 +103,9 @@ function proveDeliveries({ events, deliveries }: Gathered, { received }: Book): 
     },
     {
       ok: excused,
-      text: `${again.length} came again, ${excused ? "only" : "not only"} where an attempt was in flight at the kill`,
+      text:
+        `${again.length} came again, ${excused ? "only" : "not only"} ` +
+        "where an attempt was in flight at the kill",
     },
   ];
 }

@@ -1,4 +1,5 @@
-// A webhook receiver as anybody would write it: it knows nothing of the ledger's code, only Standard Webhooks and the API.
+// A webhook receiver as anybody would write it: it knows nothing of the ledger's code, only Standard Webhooks
+// and the API.
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -23,8 +24,8 @@ const order = ordered<ReceiverOrder>();
 const works = new Map<string, Promise<boolean>>();
 let deliveries = 0;
 
-/** Answers what a run waits for, with this receiver's own key. The id of the delivery is the id of the command, so that
- *  answering twice is answering once. */
+/** Answers what a run waits for, with this receiver's own key. The id of the delivery is the id of the
+ *  command, so that  answering twice is answering once. */
 async function answerWait({ id, data: { run } }: Body, { api, key }: ReceiverOrder): Promise<boolean> {
   const wait = run.waits.find(({ type }) => type === "input");
   if (!wait) return false;

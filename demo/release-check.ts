@@ -26,7 +26,8 @@ async function waitForInput(api: Api, runId: string, position: string): Promise<
   }
 }
 
-/** The checks before a release of this very repository, one after another; the first that fails for good ends the run. */
+/** The checks before a release of this very repository, one after another; the first that fails for good
+ *  ends the run. */
 async function check(work: Work, folder: string): Promise<boolean> {
   const checks: [string, string, string[], number][] = [
     ["type-check", "tsc", [program("typescript", "bin", "tsc")], 1],

@@ -5,7 +5,8 @@ import { tell } from "./messages.ts";
 export type Event = { type: string; data?: Record<string, unknown> };
 type Answer = { events: { id: string; type: string; revision: number; position: string }[] };
 
-/** A run that this process executes: what it does is reported, in order, each report under an id of its own. */
+/** A run that this process executes: what it does is reported, in order, each report under an id of its
+ *  own. */
 export type Work = {
   runId: string;
   report(...events: Event[]): Promise<Answer["events"]>;
