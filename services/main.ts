@@ -7,7 +7,14 @@ const { openLog } = await import("../shared/platform/log.ts");
 const { openServer } = await import("./server.ts");
 
 /** Errors that are one clear line for whoever started this. */
-const PLAIN = new Set(["startup", "unusable_log", "unusable_vault", "unusable_views"]);
+const PLAIN = new Set([
+  "startup",
+  "unusable_log",
+  "unusable_vault",
+  "unusable_views",
+  "damaged_vault",
+  "checkpoint_lost",
+]);
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 

@@ -5,7 +5,7 @@ import { openInProcessBus } from "../shared/bus/in-process-bus.ts";
 import { openSqliteEventStore } from "../shared/event-store/sqlite-event-store.ts";
 import { aggregates } from "../shared/ledger/aggregates.ts";
 import { found } from "../shared/ledger/found.ts";
-import { checkHead, openHeadKeeper } from "../shared/ledger/kept-head.ts";
+import { openHeadKeeper } from "../shared/ledger/kept-head.ts";
 import { openLedger } from "../shared/ledger/ledger.ts";
 import { openRefusals, type Refusals } from "../shared/ledger/refusals.ts";
 import type { Clock } from "../shared/platform/clock.ts";
@@ -18,6 +18,7 @@ import { openSqliteVault } from "../shared/vault/sqlite-vault.ts";
 import { openApi } from "./api.ts";
 import { firstKey } from "./first-key.ts";
 import { openFollowers } from "./followers.ts";
+import { checkLog } from "./kept.ts";
 import { openProjectorThread } from "./projector/thread.ts";
 
 export type ServerDeps = {
@@ -58,7 +59,7 @@ export async function openServer({ config, log, clock, say, onFatal }: ServerDep
     closing.push(() => store.close());
     const vault = openSqliteVault(folder, config.secretsKey ? { key: config.secretsKey } : {});
     closing.push(() => vault.close());
-    await checkHead(store, vault);
+    await checkLog(store, vault, folder);
     const bus = openInProcessBus();
     closing.push(() => bus.close());
     const salt = await vault.secretOf("refusals", 16);
