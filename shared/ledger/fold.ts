@@ -74,7 +74,13 @@ export async function readOn(
 
 /** A stream's cached fold. It may run ahead of what is durable: `pending` is the append that it counts on. When that fails
  *  the lane is lost, with all that was decided on it. */
-export type Lane = { fold: Fold; pending: Promise<unknown> | undefined; lost: boolean };
+export type Lane = {
+  fold: Fold;
+  pending: Promise<unknown> | undefined;
+  lost: boolean;
+  /** Why it was lost. */
+  failure?: unknown;
+};
 
 /** The folds of the streams written lately. A fold that counted on an append that failed is dropped, never mended. */
 export function openLanes(
@@ -138,7 +144,8 @@ export function openLanes(
       lane.fold = fold;
       return fold !== before;
     },
-    drop(stream: string, lane: Lane): void {
+    drop(stream: string, lane: Lane, failure: unknown): void {
+      lane.failure ??= failure;
       lane.lost = true;
       if (lanes.get(stream) === lane) lanes.delete(stream);
     },

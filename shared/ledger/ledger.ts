@@ -1,4 +1,4 @@
-import { type EventStore, VersionConflict } from "../event-store/event-store.ts";
+import { type EventStore, StorageFull, VersionConflict } from "../event-store/event-store.ts";
 import type { Prefix } from "../verification/ids.ts";
 import { openAppends } from "./append.ts";
 import { type Command, joined, type Recorded, type Refusal } from "./command.ts";
@@ -41,7 +41,7 @@ export function openLedger(deps: LedgerDeps) {
     for (const event of planned.fresh) remember(lane.fold, event);
     const deadlineMs = command.deadlineMs ?? now() + DEADLINE_MS;
     const appended = append(stream, before.events, planned.events, deadlineMs);
-    const pending = appended.catch(() => lanes.drop(stream, lane));
+    const pending = appended.catch((error) => lanes.drop(stream, lane, error));
     lane.pending = pending;
     try {
       const positions = await appended;
@@ -84,6 +84,8 @@ export function openLedger(deps: LedgerDeps) {
           return heard(stream, command, recorded);
         } catch (error) {
           if (!(error instanceof VersionConflict) || ++tries > TRIES_MAX) throw error;
+          // The append that it counted on found no room, twice: it would find none either.
+          if (tries > 1 && lane.failure instanceof StorageFull) throw lane.failure;
           deps.onConflict?.();
         }
       } else if (lane.pending) {
