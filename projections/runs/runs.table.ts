@@ -1,5 +1,6 @@
 import type { Json } from "../../shared/domain/event.ts";
 import type { Recipient } from "../../shared/domain/run/events.ts";
+import { recipientKey } from "../../shared/domain/run/recipients.ts";
 import { openStatuses, type Status, terminalStatuses } from "../../shared/domain/run/run.ts";
 import type { Group, ListQuery, Page, RowReader, StoredRow, Table, View, Where } from "../row-store.ts";
 
@@ -57,10 +58,6 @@ export type RunRow = StoredRow & {
   /** Position of creation while the ledger still has to end it with its recipient runs. */
   openParent: bigint | null;
 };
-
-/** Tells `"a"` from `{ id: "a", collection: … }`. */
-export const recipientKey = (recipient: Recipient): string =>
-  JSON.stringify(typeof recipient === "string" ? recipient : [recipient.collection, recipient.id]);
 
 const statuses: readonly Status[] = [...openStatuses, ...terminalStatuses];
 

@@ -1,10 +1,11 @@
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 import { type RunEvent, runEvent } from "../../shared/domain/run/events.ts";
+import { recipientKey } from "../../shared/domain/run/recipients.ts";
 import { evolve, isTerminal, type Run, unknownRun } from "../../shared/domain/run/run.ts";
 import type { Wait } from "../../shared/domain/run/wait.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
 import { type Context, type Happened, happened, type Projection } from "../projection.ts";
-import { type OpenWait, type RunRow, recipientKey, runsView } from "./runs.table.ts";
+import { type OpenWait, type RunRow, runsView } from "./runs.table.ts";
 
 /** One row for each run, recipient runs too. */
 export const runs: Projection<RunRow> = {

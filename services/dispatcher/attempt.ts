@@ -8,17 +8,9 @@ import type { Ledger } from "../../shared/ledger/ledger.ts";
 import type { Clock } from "../../shared/platform/clock.ts";
 import { derivedId, wireIdOf } from "../../shared/verification/ids.ts";
 import type { Body } from "./body.ts";
-import type { Outcome, PostRequest } from "./post.ts";
-
-/** One delivery that may be due: where it goes, and what owes it. */
-export type Due = {
-  delivery: string;
-  endpoint: string;
-  run: string;
-  revision: number;
-  position: bigint;
-  workspace: string;
-};
+import type { Due } from "./due.ts";
+import type { Outcome } from "./outcome.ts";
+import type { PostRequest } from "./post.ts";
 
 /** What became of an attempt, for the log and the metrics. */
 export type Attempted = {

@@ -2,8 +2,8 @@ import type { DeliveryRow } from "../../projections/deliveries/deliveries.table.
 import { listDueDeliveries } from "../../projections/deliveries/deliveries.table.ts";
 import type { RowReader } from "../../projections/row-store.ts";
 import { streamOf, wireIdOf } from "../../shared/verification/ids.ts";
-import type { Due } from "./attempt.ts";
 import type { Backlog } from "./dispatcher.ts";
+import type { Due } from "./due.ts";
 
 type Deps = {
   rows: RowReader;

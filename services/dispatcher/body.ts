@@ -6,7 +6,7 @@ import type { RecordedEvent } from "../../shared/domain/event.ts";
 import type { RecipientRuns } from "../../shared/domain/run/recipients.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
-import type { Due } from "./attempt.ts";
+import type { Due } from "./due.ts";
 
 /** What is posted: bytes that are signed as they are, and never made in another way for the same delivery. */
 export type Body = { bytes: Buffer; eventId: string };

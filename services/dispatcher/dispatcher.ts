@@ -2,7 +2,8 @@ import { canOwe, owedBy } from "../../shared/domain/endpoint/owed.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 import type { Run } from "../../shared/domain/run/run.ts";
 import { derivedId, streamOf } from "../../shared/verification/ids.ts";
-import { type AttemptDeps, attempt, type Due, type Next } from "./attempt.ts";
+import { type AttemptDeps, attempt, type Next } from "./attempt.ts";
+import type { Due } from "./due.ts";
 import { openLanes } from "./lanes.ts";
 
 /** What the views know of open deliveries. They may be behind: every attempt reads the delivery's own stream first. */

@@ -4,15 +4,15 @@ import { isTerminal, type Status } from "./run.ts";
 /** How a parent's recipient runs stand: how many there are, and how many in each status. */
 export type RecipientRuns = { total: number; byStatus: Partial<Record<Status, number>> };
 
-/** One text for each recipient, by which one is told from another. */
+/** One text for each recipient: tells `"a"` from `{ id: "a", collection: … }`. */
 export const recipientKey = (recipient: Recipient): string =>
-  typeof recipient === "string" ? recipient : JSON.stringify([recipient.collection, recipient.id]);
+  JSON.stringify(typeof recipient === "string" ? recipient : [recipient.collection, recipient.id]);
 
 /** The first recipient that stands in a list twice. */
 export function findDuplicate(recipients: readonly Recipient[]): Recipient | undefined {
   const seen = new Set<string>();
   return recipients.find((recipient) => {
-    const key = `${typeof recipient} ${recipientKey(recipient)}`;
+    const key = recipientKey(recipient);
     if (seen.has(key)) return true;
     seen.add(key);
     return false;

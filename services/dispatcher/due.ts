@@ -1,0 +1,9 @@
+/** One delivery that may be due: where it goes, and what owes it. */
+export type Due = {
+  delivery: string;
+  endpoint: string;
+  run: string;
+  revision: number;
+  position: bigint;
+  workspace: string;
+};
