@@ -2,7 +2,17 @@ import type { Json } from "../../shared/domain/event.ts";
 import type { Recipient } from "../../shared/domain/run/events.ts";
 import { recipientKey } from "../../shared/domain/run/recipients.ts";
 import { openStatuses, type Status, terminalStatuses } from "../../shared/domain/run/run.ts";
-import type { Group, ListQuery, Page, RowReader, StoredRow, Table, View, Where } from "../row-store.ts";
+import {
+  type Group,
+  type ListQuery,
+  type Page,
+  type RowReader,
+  type StoredRow,
+  spanClasses,
+  type Table,
+  type View,
+  type Where,
+} from "../row-store.ts";
 
 /** Somebody is waited for. What was asked is absent when it was erased. */
 export type OpenWait = {
@@ -51,6 +61,8 @@ export type RunRow = StoredRow & {
   revision: number;
   createdPosition: bigint;
   updatedPosition: bigint;
+  /** How far its last change lies behind its creation: see `spanClass`. */
+  spanClass: number;
   createdClockMs: number;
   updatedClockMs: number;
   /** Of the run's last event, 32 raw bytes. */
@@ -87,6 +99,7 @@ export const runsTable: Table<RunRow> = {
     revision: { type: "integer" },
     createdPosition: { type: "position", fixed: true },
     updatedPosition: { type: "position" },
+    spanClass: { type: "integer", values: spanClasses },
     createdClockMs: { type: "integer", fixed: true },
     updatedClockMs: { type: "integer" },
     leafHash: { type: "bytes" },
@@ -99,13 +112,12 @@ export const runsTable: Table<RunRow> = {
     output: { type: "json" },
   },
   order: { column: "createdPosition", unique: true },
+  span: { of: "updatedPosition", column: "spanClass" },
   indexes: [
-    { name: "created", columns: ["workspace", "list", "createdPosition"] },
-    { name: "updated", columns: ["workspace", "list", "updatedPosition"] },
-    { name: "status", columns: ["workspace", "list", "status", "hasErrors", "createdPosition"] },
     {
-      name: "workflow",
-      columns: ["workspace", "list", "workflow", "status", "hasErrors", "createdPosition"],
+      name: "parent",
+      columns: ["parentId", "list", "status", "hasErrors", "createdPosition"],
+      where: "parentId",
     },
     {
       name: "recipient",
@@ -113,10 +125,13 @@ export const runsTable: Table<RunRow> = {
       where: "recipientKey",
     },
     {
-      name: "parent",
-      columns: ["parentId", "list", "status", "hasErrors", "createdPosition"],
-      where: "parentId",
+      name: "workflow",
+      columns: ["workspace", "list", "workflow", "status", "hasErrors", "createdPosition"],
     },
+    { name: "created", columns: ["workspace", "list", "createdPosition"] },
+    { name: "status", columns: ["workspace", "list", "status", "hasErrors", "createdPosition"] },
+    { name: "span", columns: ["workspace", "list", "spanClass", "createdPosition"] },
+    { name: "updated", columns: ["workspace", "list", "updatedPosition"] },
     { name: "open_parents", columns: ["openParent", "id"], where: "openParent" },
   ],
   // Decoded as the columns above say.

@@ -1,11 +1,13 @@
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 import { type RunEvent, runEvent } from "../../shared/domain/run/events.ts";
-import { recipientKey } from "../../shared/domain/run/recipients.ts";
 import { evolve, isTerminal, type Run, unknownRun } from "../../shared/domain/run/run.ts";
 import type { Wait } from "../../shared/domain/run/wait.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
 import { type Context, type Happened, happened, type Projection } from "../projection.ts";
-import { type OpenWait, type RunRow, runsView } from "./runs.table.ts";
+import { spanClass } from "../row-store.ts";
+import { newRun } from "./new-run.ts";
+import { openWaits } from "./open-waits.ts";
+import { type RunRow, runsView } from "./runs.table.ts";
 
 /** One row for each run, recipient runs too. */
 export const runs: Projection<RunRow> = {
@@ -15,13 +17,14 @@ export const runs: Projection<RunRow> = {
   isNew: ({ revision }) => revision === 0,
   apply(row, event, id, { clockMs }) {
     const known = happened<RunEvent>(event);
-    if (known.type === "run.created") return created(known, id, clockMs);
+    if (known.type === "run.created") return newRun(known, id, clockMs);
     if (!row) throw new Error(`${id} has no beginning`);
     const next: RunRow = {
       ...row,
       updatedAt: event.meta.recordedAt,
       revision: event.revision,
       updatedPosition: event.position,
+      spanClass: spanClass(row.createdPosition, event.position),
       updatedClockMs: clockMs,
       leafHash: event.leaf,
     };
@@ -29,49 +32,6 @@ export const runs: Projection<RunRow> = {
     return next;
   },
 };
-
-function created(
-  event: Happened<Extract<RunEvent, { type: "run.created" }>>,
-  id: string,
-  clockMs: number,
-): RunRow {
-  const { data, content = {}, meta, position } = event;
-  const row: RunRow = {
-    id,
-    workspace: meta.workspace ?? "",
-    list: data.recipientIndex === undefined ? "runs" : "recipient_runs",
-    workflow: data.workflow,
-    status: "pending",
-    recipientKey: content.recipient === undefined ? null : recipientKey(content.recipient),
-    parentId: data.parentId ?? null,
-    recipientIndex: data.recipientIndex ?? null,
-    recipientCount: data.recipientCount ?? null,
-    errorCount: 0,
-    hasErrors: false,
-    attempt: 0,
-    currentStateName: null,
-    percent: null,
-    reason: null,
-    cancelRequested: false,
-    waits: [],
-    createdAt: meta.recordedAt,
-    updatedAt: meta.recordedAt,
-    startedAt: null,
-    completedAt: null,
-    durationMs: null,
-    revision: event.revision,
-    createdPosition: position,
-    updatedPosition: position,
-    createdClockMs: clockMs,
-    updatedClockMs: clockMs,
-    leafHash: event.leaf,
-    openParent: data.recipientCount === undefined ? null : position,
-  };
-  if (content.recipient !== undefined) row.recipient = content.recipient;
-  if (content.input !== undefined) row.input = content.input;
-  if (content.metadata !== undefined) row.metadata = content.metadata;
-  return row;
-}
 
 /** Writes into `next`, a copy of `row` that nobody else has seen. */
 function change(next: Writable<RunRow>, row: RunRow, event: Happened<RunEvent>): void {
@@ -138,34 +98,6 @@ const runOf = ({ status, revision, waits }: RunRow): Run => ({
   events: revision + 1,
   waits: new Map(waits.map(({ waitId, type }): [string, Wait] => [waitId, { for: type, open: true }])),
 });
-
-function openWaits(row: RunRow, waits: Run["waits"], event: Happened<RunEvent>): readonly OpenWait[] {
-  const kept = row.waits.filter(({ waitId }) => waits.get(waitId)?.open === true);
-  const unchanged = kept.length === row.waits.length ? row.waits : kept;
-  if (event.type === "run.awaiting_input") {
-    const { waitId, kind, expiresAt } = event.data;
-    const wait = {
-      waitId,
-      type: "input" as const,
-      kind: kind ?? null,
-      stepRef: null,
-      expiresAt: expiresAt ?? null,
-    };
-    return [...unchanged, { ...wait, openedAt: event.meta.at, ...event.content } as OpenWait];
-  }
-  if (event.type === "run.awaiting_approval") {
-    const { waitId, stepRef, expiresAt } = event.data;
-    const wait = {
-      waitId,
-      type: "approval" as const,
-      kind: null,
-      stepRef: stepRef ?? null,
-      expiresAt: expiresAt ?? null,
-    };
-    return [...unchanged, { ...wait, openedAt: event.meta.at, ...event.content } as OpenWait];
-  }
-  return unchanged;
-}
 
 const outside: Pick<Context, "ledger" | "first"> = { ledger: "", first: undefined };
 

@@ -1,14 +1,15 @@
 import { accept, type Decision, refuse, unreachable } from "../event.ts";
 import type { RunEvent, RunEventType } from "./events.ts";
-import { decideStep, evolveStep, type Step } from "./step.ts";
-import { closed, interrupted, opened, type Wait, type Waits } from "./wait.ts";
+import { decideStep, isStepEvent, type Step, stepsAfter } from "./step.ts";
+import { closed, decideAnswer, interrupted, opened, resolvedWait, type Waits } from "./wait.ts";
 
 // biome-ignore format: read as a list.
 export const openStatuses =
   ["pending", "starting", "running", "paused", "waiting", "awaiting_input", "awaiting_approval"] as const;
 // biome-ignore format: read as a list.
 export const terminalStatuses =
-  ["completed", "completed_no_action", "failed", "errored", "rejected", "cancelled", "timed_out", "aborted"] as const;
+  ["completed", "completed_no_action", "failed", "errored", "rejected", "cancelled", "timed_out",
+    "aborted"] as const;
 export type Status = (typeof openStatuses)[number] | (typeof terminalStatuses)[number];
 
 const ends = ["run.failed", "run.errored", "run.cancelled", "run.timed_out"] as const;
@@ -70,32 +71,26 @@ export const isTerminal = (status: string): boolean =>
 /** Makes children, and is ended by the ledger itself when all of them have ended. */
 export const isParent = (run: Run): boolean => run.recipientCount !== undefined;
 
-/** Who proposes: a producer, or the ledger by itself, which alone moves a run with recipients; and its limit of events. */
+/** Who proposes: a producer, or the ledger by itself, which alone moves a run with recipients; and its limit
+ *  of events. */
 export type Proposal = { byLedger: boolean; eventsMax: number };
 
+/** Types that a run which is nearly full still takes, though they leave its status. */
+const alsoMoves: readonly RunEventType[] = ["run.approval_given", "run.cancel_requested"];
 /** Events kept free for the end of a run that is full. */
 const RESERVED_EVENTS = 100;
 
 export function decide(run: Run, proposed: RunEvent, { byLedger, eventsMax }: Proposal): Decision<RunEvent> {
   const { type } = proposed;
   if (isParent(run) && !byLedger && statusAfter[type] !== undefined && type !== "run.created")
-    return refuse(
-      "parent_run",
-      `the ledger itself moves a run with recipients: ${type} goes to one of its recipient runs`,
-    );
-  if ("waitId" in proposed.data) {
-    const wait = run.waits.get(proposed.data.waitId);
-    if (wait && !wait.open)
-      return refuse("wait_resolved", `${proposed.data.waitId} has its answer, or was given up`);
-  }
+    return refuse("parent_run", `the ledger moves a run with recipients: ${type} goes to a recipient run`);
+  const resolved = resolvedWait(run.waits, proposed);
+  if (resolved !== undefined) return refuse("wait_resolved", `${resolved} has its answer, or was given up`);
+  const hint = run.status === "paused" ? ": resume first" : "";
   if (!(follows[run.status] as readonly RunEventType[]).includes(type))
-    return refuse(
-      "transition_not_allowed",
-      `${type} cannot follow ${run.status}${run.status === "paused" ? ": resume first" : ""}`,
-    );
+    return refuse("transition_not_allowed", `${type} cannot follow ${run.status}${hint}`);
   const left = eventsMax - run.events;
-  const moves =
-    statusAfter[type] !== undefined || type === "run.approval_given" || type === "run.cancel_requested";
+  const moves = statusAfter[type] !== undefined || alsoMoves.includes(type);
   if ((left <= RESERVED_EVENTS && !moves) || (left <= 1 && !isTerminal(statusAfter[type] ?? "")))
     return refuse("run_full", `a run has at most ${eventsMax} events, the last of them for its end`);
   return complete(run, proposed);
@@ -103,56 +98,36 @@ export function decide(run: Run, proposed: RunEvent, { byLedger, eventsMax }: Pr
 
 /** Refuses what the table cannot say, and fills in what only the ledger knows. */
 function complete(run: Run, proposed: RunEvent): Decision<RunEvent> {
+  if (isStepEvent(proposed)) return decideStep(run.steps.get(proposed.data.stepRef), proposed);
+  const filled = (data: object) => accept({ ...proposed, data: { ...proposed.data, ...data } } as RunEvent);
   switch (proposed.type) {
     case "run.created": {
       const recipientCount = proposed.content?.recipients?.length;
-      return accept(
-        recipientCount === undefined ? proposed : { ...proposed, data: { ...proposed.data, recipientCount } },
-      );
+      return recipientCount === undefined ? accept(proposed) : filled({ recipientCount });
     }
     case "run.awaiting_input":
-      if (proposed.data.kind === "secret")
-        return refuse("secret_input_not_yet", "secrets cannot be asked for yet");
-      return accept(proposed);
+      if (proposed.data.kind !== "secret") return accept(proposed);
+      return refuse("secret_input_not_yet", "secrets cannot be asked for yet");
     case "run.input_given":
-      return answers(run, proposed, "input");
+      return decideAnswer(run.waits, proposed, "input");
     case "run.approved":
     case "run.rejected":
     case "run.approval_given":
-      return answers(run, proposed, "approval");
+      return decideAnswer(run.waits, proposed, "approval");
     case "run.failed":
     case "run.errored":
     case "run.timed_out":
     case "run.aborted":
-      return accept({
-        ...proposed,
-        data: { ...proposed.data, hasError: proposed.content?.error !== undefined },
-      } as RunEvent);
-    case "step.scheduled":
-    case "step.started":
-    case "step.completed":
-    case "step.failed":
-    case "step.skipped":
-      return decideStep(run.steps.get(proposed.data.stepRef), proposed);
+      return filled({ hasError: proposed.content?.error !== undefined });
     default:
       return accept(proposed);
   }
 }
 
-function answers(
-  run: Run,
-  proposed: RunEvent & { data: { waitId: string } },
-  kind: Wait["for"],
-): Decision<RunEvent> {
-  const wait = run.waits.get(proposed.data.waitId);
-  return wait?.for === kind
-    ? accept(proposed)
-    : refuse("wait_unknown", `no wait for ${kind} has the id ${proposed.data.waitId}`);
-}
-
 /** Folds one event into a run. Never refuses: it has already happened. */
 export function evolve(before: Run, event: RunEvent): Run {
   const run: Run = { ...before, status: statusAfter[event.type] ?? before.status, events: before.events + 1 };
+  if (isStepEvent(event)) return { ...run, steps: stepsAfter(run.steps, event) };
   switch (event.type) {
     case "run.created":
       return { ...run, ...event.data };
@@ -166,9 +141,8 @@ export function evolve(before: Run, event: RunEvent): Run {
     case "run.cancel_requested":
       return { ...run, cancelRequested: true };
     case "run.resumed":
-      return before.status === "paused"
-        ? { ...run, status: interrupted(run.waits) }
-        : { ...run, waits: closed(run.waits) };
+      if (before.status === "paused") return { ...run, status: interrupted(run.waits) };
+      return { ...run, waits: closed(run.waits) };
     case "run.rejected":
     case "run.completed":
     case "run.completed_no_action":
@@ -178,18 +152,6 @@ export function evolve(before: Run, event: RunEvent): Run {
     case "run.aborted":
     case "run.cancelled":
       return { ...run, waits: closed(run.waits) };
-    case "step.scheduled":
-    case "step.started":
-    case "step.completed":
-    case "step.failed":
-    case "step.skipped":
-      return {
-        ...run,
-        steps: new Map(run.steps).set(
-          event.data.stepRef,
-          evolveStep(run.steps.get(event.data.stepRef), event),
-        ),
-      };
     case "run.accepted":
     case "run.started":
     case "run.paused":

@@ -4,7 +4,9 @@ import type { RunEvent, RunEventType } from "./events.ts";
 /** A step as its latest attempt left it; attempt 0 before any. */
 export type Step = { status: "scheduled" | "started" | "completed" | "failed" | "skipped"; attempt: number };
 
-type StepEvent = Extract<RunEvent, { type: `step.${string}` }>;
+export type StepEvent = Extract<RunEvent, { type: `step.${string}` }>;
+
+export const isStepEvent = (event: RunEvent): event is StepEvent => event.type.startsWith("step.");
 
 /** From none, or from the status of the step's latest attempt. */
 export const stepFollows = {
@@ -30,6 +32,10 @@ export function decideStep(step: Step | undefined, proposed: StepEvent): Decisio
     return refuse("step_attempt_mismatch", `step ${proposed.data.stepRef} is at attempt ${attempt}`);
   return accept({ ...proposed, data: { ...proposed.data, attempt } } as RunEvent);
 }
+
+/** A run's steps with what happened to one of them. */
+export const stepsAfter = (steps: ReadonlyMap<string, Step>, event: StepEvent): ReadonlyMap<string, Step> =>
+  new Map(steps).set(event.data.stepRef, evolveStep(steps.get(event.data.stepRef), event));
 
 export function evolveStep(step: Step | undefined, event: StepEvent): Step {
   const status = event.type.slice("step.".length) as Step["status"];

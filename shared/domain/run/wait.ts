@@ -1,3 +1,6 @@
+import { accept, type Decision, refuse } from "../event.ts";
+import type { RunEvent } from "./events.ts";
+
 /** Somebody is asked for something; it has one answer, or none when the run goes on without. */
 export type Wait = { for: "input" | "approval"; open: boolean };
 
@@ -24,3 +27,15 @@ export function interrupted(waits: Waits): "awaiting_input" | "awaiting_approval
     if (wait.open) return wait.for === "input" ? "awaiting_input" : "awaiting_approval";
   return "running";
 }
+
+type Answer = RunEvent & { data: { waitId: string } };
+
+/** A wait has one answer; one that a run went on without has none. */
+export function resolvedWait(waits: Waits, { data }: RunEvent): string | undefined {
+  return "waitId" in data && waits.get(data.waitId)?.open === false ? data.waitId : undefined;
+}
+
+export const decideAnswer = (waits: Waits, proposed: Answer, kind: Wait["for"]): Decision<RunEvent> =>
+  waits.get(proposed.data.waitId)?.for === kind
+    ? accept(proposed)
+    : refuse("wait_unknown", `no wait for ${kind} has the id ${proposed.data.waitId}`);
