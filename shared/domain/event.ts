@@ -8,7 +8,8 @@ export type JsonObject = { [key: string]: Json };
 /** Who did it: taken from the credential, never from a body. */
 export type Actor = { type: "api_key" | "system" | "kafka"; id: string };
 
-/** What is recorded beside an event. Hashes are 64 lower-case hex digits, salts 16 raw bytes, instants ISO 8601 UTC. */
+/** What is recorded beside an event. Hashes are 64 lower-case hex digits, salts 16 raw bytes, instants ISO
+ *  8601 UTC. */
 export type Meta = {
   /** Schema version of the type. */
   v: number;
@@ -37,7 +38,8 @@ export type NewEvent = {
   type: string;
   /** Canonical JSON of the structure. */
   data: string;
-  /** Canonical JSON of what a producer or a person wrote; absent when there is nothing, or when it was erased. */
+  /** Canonical JSON of what a producer or a person wrote; absent when there is nothing, or when it was
+   *  erased. */
   content?: string;
   meta: Meta;
   dataSalt: Uint8Array;
@@ -104,7 +106,8 @@ export const ErrorContent = z.strictObject({
 
 const RFC_3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
 
-/** RFC 3339 with a four-digit year, to `YYYY-MM-DDTHH:mm:ss.sssZ`: offsets converted, finer digits cut. Undefined when it is not one. */
+/** RFC 3339 with a four-digit year, to `YYYY-MM-DDTHH:mm:ss.sssZ`: offsets converted, finer digits cut.
+ *  Undefined when it is not one. */
 export function parseInstant(text: string): string | undefined {
   const parts = RFC_3339.exec(text);
   if (!parts) return undefined;

@@ -1,22 +1,27 @@
 import type { NewEvent, RecordedEvent } from "../domain/event.ts";
 
-/** Where an event stands in the whole log: epoch × 2^50 + the store's own position. Opaque outside, increasing, not dense. */
+/** Where an event stands in the whole log: epoch × 2^50 + the store's own position. Opaque outside,
+ *  increasing, not dense. */
 export type Position = bigint;
 
-/** How much older epochs weigh: a position's epoch is `position / EPOCH`, the store's own position the remainder. */
+/** How much older epochs weigh: a position's epoch is `position / EPOCH`, the store's own position the
+ *  remainder. */
 export const EPOCH = 2n ** 50n;
 
 /** The append-only log. Everything else in the system can be rebuilt from it. */
 export interface EventStore {
-  /** The ledger's 16 bytes, in hex. They are in every leaf, so that no event can be passed off as another ledger's. */
+  /** The ledger's 16 bytes, in hex. They are in every leaf, so that no event can be passed off as another
+   *  ledger's. */
   readonly ledger: string;
-  /** All or nothing; resolves with each event's position once they are durable. `expected` counts the events already in
-   *  the stream. The very same events (equal leaf hashes) already there at `expected`: their positions. Anything else there,
-   *  a gap, or an event id known elsewhere: VersionConflict. No room: StorageFull. Neither known: OutcomeUnknown. */
+  /** All or nothing; resolves with each event's position once they are durable. `expected` counts the events
+   *  already in the stream. The very same events (equal leaf hashes) already there at `expected`: their
+   *  positions. Anything else there, a gap, or an event id known elsewhere: VersionConflict. No room:
+   *  StorageFull. Neither known: OutcomeUnknown. */
   append(stream: string, expected: number, events: readonly NewEvent[]): Promise<readonly Position[]>;
   /** Oldest first, from a revision. A stream nobody has written to is empty, not an error. */
   read(stream: string, from?: number): AsyncIterable<RecordedEvent>;
-  /** Every stream, or those of one kind, in commit order, strictly after `after`; ends at the head it saw or after `limit`. */
+  /** Every stream, or those of one kind, in commit order, strictly after `after`; ends at the head it saw or
+   *  after `limit`. */
   readAll(after: Position, page?: { limit?: number; kind?: string }): AsyncIterable<RecordedEvent>;
   /** Like readAll, but waits for more and resumes by itself; ends when aborted. */
   follow(after: Position, signal: AbortSignal): AsyncIterable<RecordedEvent>;

@@ -13,7 +13,8 @@ const COLUMNS = "position, stream, revision, id, type, data, content, meta, data
 /** Some events, and whether there may be more behind them. */
 type Page = { events: RecordedEvent[]; more: boolean };
 
-/** The reading half of the SQLite store, over a connection that somebody else opens and may have to open again. */
+/** The reading half of the SQLite store, over a connection that somebody else opens and may have to open
+ *  again. */
 export function sqliteReading(
   log: () => { db: DatabaseSync; ledger: string; epoch: bigint },
   wakes: Wakes,
@@ -45,7 +46,8 @@ export function sqliteReading(
   async function* read(stream: string, from = 0): AsyncGenerator<RecordedEvent> {
     for (let next = from; ; ) {
       const { events, more } = page(
-        `SELECT ${COLUMNS} FROM events WHERE stream = ? AND revision >= ? ORDER BY revision LIMIT ${PAGE_EVENTS}`,
+        `SELECT ${COLUMNS} FROM events WHERE stream = ? AND revision >= ?
+         ORDER BY revision LIMIT ${PAGE_EVENTS}`,
         stream,
         BigInt(next),
       );
@@ -66,7 +68,8 @@ export function sqliteReading(
   ) {
     const until = head() % EPOCH;
     const kinds = kind === undefined ? "" : ` AND stream >= '${word(kind)}-' AND stream < '${word(kind)}.'`;
-    const sql = `SELECT ${COLUMNS} FROM events WHERE position > ? AND position <= ?${kinds} ORDER BY position LIMIT ${PAGE_EVENTS}`;
+    const sql = `SELECT ${COLUMNS} FROM events WHERE position > ? AND position <= ?${kinds}
+      ORDER BY position LIMIT ${PAGE_EVENTS}`;
     let next = ownPosition(after, log().epoch);
     for (let left = limit; left > 0; ) {
       const { events, more } = page(sql, next, until);
@@ -135,7 +138,8 @@ export function openWakes(): Wakes {
   };
 }
 
-/** A connection of its own that only reads: for followers on other threads. Somebody must call `wake` when the log grew. */
+/** A connection of its own that only reads: for followers on other threads. Somebody must call `wake` when
+ *  the log grew. */
 export function openSqliteEventReader(folder: string): EventReader & { wake(): void } {
   const log = openLogFile(folder, { readOnly: true });
   const wakes = openWakes();

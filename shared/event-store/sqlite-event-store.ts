@@ -23,7 +23,8 @@ export type SqliteEventStoreOptions = {
   queueMax?: number;
   /** Called once for every commit, with the number of events in it. */
   onGroup?: (events: number) => void;
-  /** Called when the disk can no longer be trusted (a failed fsync or read): answer what is open, then end the process. */
+  /** Called when the disk can no longer be trusted (a failed fsync or read): answer what is open, then end
+   *  the process. */
   onFault?: (error: Error) => void;
   /** Called for a connection that was opened (again): for tests that set pragmas of their own. */
   onOpen?: (db: DatabaseSync) => void;
@@ -45,11 +46,12 @@ const nextPosition = (db: DatabaseSync): bigint =>
 
 /** How many events one commit takes at most: a group must not hold up its first caller for long. */
 const GROUP_EVENTS = 2000;
-const INSERT = `INSERT INTO events (position, stream, revision, id, type, data, content, meta, data_salt, content_salt, leaf)
+const INSERT = `INSERT INTO events
+  (position, stream, revision, id, type, data, content, meta, data_salt, content_salt, leaf)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
-/** The log in one SQLite file. WAL with synchronous=FULL: an append is answered after its commit reached the disk; all that
- *  wait when a commit begins share it. One process writes: it holds `log.lock`. */
+/** The log in one SQLite file. WAL with synchronous=FULL: an append is answered after its commit reached the
+ *  disk; all that wait when a commit begins share it. One process writes: it holds `log.lock`. */
 export function openSqliteEventStore(
   folder: string,
   options: SqliteEventStoreOptions = {},
@@ -92,7 +94,8 @@ export function openSqliteEventStore(
     return positions;
   }
 
-  /** Inside a transaction and a savepoint of its own. Check and insert are one step: this connection is the only writer. */
+  /** Inside a transaction and a savepoint of its own. Check and insert are one step: this connection is the
+   *  only writer. */
   function insertAll(waiting: Waiting): bigint {
     const { stream, expected, events } = waiting;
     const before = expected > 0 ? log.at.get(stream, expected - 1) : undefined;
@@ -121,7 +124,8 @@ export function openSqliteEventStore(
 
   type Answer = () => void;
 
-  /** One append of a group: its answer, to be given after the commit. Throws when the transaction itself is lost. */
+  /** One append of a group: its answer, to be given after the commit. Throws when the transaction itself is
+   *  lost. */
   function appendOne(waiting: Waiting): Answer {
     log.db.exec("SAVEPOINT append");
     try {

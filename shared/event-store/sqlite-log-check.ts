@@ -5,8 +5,8 @@ import type { EventRow } from "./sqlite-log-file.ts";
 
 const CHECKED_EVENTS = 1000;
 
-/** The end of the log as it must be: leaves match what is stored, chains hold, no position is missing. Read at every start;
- *  the whole log is read by `npm run verify`. */
+/** The end of the log as it must be: leaves match what is stored, chains hold, no position is missing. Read
+ *  at every start; the whole log is read by `npm run verify`. */
 export function checkEnd(db: DatabaseSync, ledger: string, path: string): void {
   let last: number | undefined;
   try {

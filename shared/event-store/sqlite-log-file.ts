@@ -8,8 +8,9 @@ import { EPOCH, type Position, UnusableLog } from "./event-store.ts";
 const APPLICATION_ID = 0x524c4752;
 const FORMAT = 1;
 
-/** The log's schema, format 1. What is in a log can only be added to: triggers refuse the rest. Content and its salt may be
- *  set to NULL where `erasures` names the position. The trigger on INSERT is for INSERT OR REPLACE, which passes the others. */
+/** The log's schema, format 1. What is in a log can only be added to: triggers refuse the rest. Content and
+ *  its salt may be set to NULL where `erasures` names the position. The trigger on INSERT is for INSERT OR
+ *  REPLACE, which passes the others. */
 const SCHEMA = [
   `CREATE TABLE ledger (id TEXT NOT NULL) STRICT`,
   `CREATE TABLE events (
@@ -27,7 +28,8 @@ const SCHEMA = [
   UNIQUE (stream, revision)
 ) STRICT`,
   `CREATE INDEX endpoint_events ON events (position) WHERE stream >= 'endpoint-' AND stream < 'endpoint.'`,
-  `CREATE TABLE erasures (position INTEGER PRIMARY KEY, reason TEXT NOT NULL, erased_at TEXT NOT NULL) STRICT`,
+  "CREATE TABLE erasures (position INTEGER PRIMARY KEY, reason TEXT NOT NULL, " +
+    "erased_at TEXT NOT NULL) STRICT",
   `CREATE TRIGGER events_are_not_replaced BEFORE INSERT ON events
   WHEN EXISTS (SELECT 1 FROM events WHERE position = NEW.position)
     OR EXISTS (SELECT 1 FROM events WHERE stream = NEW.stream AND revision = NEW.revision)
@@ -52,11 +54,13 @@ export type LogFileMode = {
   /** The ledger whose log is made where there is none. */
   create?: string;
   readOnly?: boolean;
-  /** Told that the schema was changed, where the log is to be read all the same; a changed log is refused otherwise. */
+  /** Told that the schema was changed, where the log is to be read all the same; a changed log is refused
+   *  otherwise. */
   onChanged?: (problem: string) => void;
 };
 
-/** Opens `log.db` in a folder; a new one is made when `create` names the ledger. Refuses, in one line, what is not ours. */
+/** Opens `log.db` in a folder; a new one is made when `create` names the ledger. Refuses, in one line, what
+ *  is not ours. */
 export function openLogFile(folder: string, mode: LogFileMode): LogFile {
   const path = join(folder, LOG_FILE);
   if (!existsSync(path) && mode.create === undefined) throw new UnusableLog(`there is no log at ${path}`);

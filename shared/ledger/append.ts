@@ -12,7 +12,8 @@ const RETRY_MS = 50;
 /** How often it is looked whether somebody's deadline has passed: no timer for each append. */
 const LOOK_MS = 500;
 
-/** Appends until it is known whether these very bytes are there, or the deadline has passed: then OutcomeUnknown. */
+/** Appends until it is known whether these very bytes are there, or the deadline has passed: then
+ *  OutcomeUnknown. */
 export function openAppends({ store, now, sleep }: Deps) {
   const inTime = openDeadlines(now, sleep);
   return async function append(

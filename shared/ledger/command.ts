@@ -47,7 +47,8 @@ export type Recorded = {
   events: readonly RecordedEvent[];
   /** What the stream is folded into as of the last of its new events; absent when there are none. */
   state?: unknown;
-  /** Whether nothing was appended because everything had been; `unverified` where erased content could not be compared. */
+  /** Whether nothing was appended because everything had been; `unverified` where erased content could not be
+   *  compared. */
   replayed: boolean | "unverified";
 };
 
@@ -63,7 +64,8 @@ export function joined(first: Recorded, later: Recorded): Recorded {
   return state === undefined ? all : { ...all, state };
 }
 
-/** A command that is not carried out: a stable code, a text that names the value, and members for the problem. */
+/** A command that is not carried out: a stable code, a text that names the value, and members for the
+ *  problem. */
 export class Refusal extends Error {
   readonly code: string;
   readonly extra: Record<string, unknown>;

@@ -2,7 +2,8 @@ import { type Decision, type Proposed, type RecordedEvent, refuse } from "../dom
 import { upcast } from "../domain/upcast.ts";
 import type { EventStore } from "../event-store/event-store.ts";
 
-/** What a kind of stream is folded into, and what may be recorded on it. States are never changed in place. */
+/** What a kind of stream is folded into, and what may be recorded on it. States are never changed in
+ *  place. */
 export type Aggregate<State = unknown> = {
   initial: State;
   decide(
@@ -22,7 +23,8 @@ export type Fold = {
   workspace: string | null;
   lastLeaf: string | null;
   lastRecordedAt: string;
-  /** Ids that a command or a follower may bring again, and where they are. Shared by the folds of one stream: it only grows. */
+  /** Ids that a command or a follower may bring again, and where they are. Shared by the folds of one stream:
+   *  it only grows. */
   ids: Map<string, number>;
 };
 
@@ -72,8 +74,8 @@ export async function readOn(
   return fold;
 }
 
-/** A stream's cached fold. It may run ahead of what is durable: `pending` is the append that it counts on. When that fails
- *  the lane is lost, with all that was decided on it. */
+/** A stream's cached fold. It may run ahead of what is durable: `pending` is the append that it counts on.
+ *  When that fails the lane is lost, with all that was decided on it. */
 export type Lane = {
   fold: Fold;
   pending: Promise<unknown> | undefined;
@@ -82,7 +84,8 @@ export type Lane = {
   failure?: unknown;
 };
 
-/** The folds of the streams written lately. A fold that counted on an append that failed is dropped, never mended. */
+/** The folds of the streams written lately. A fold that counted on an append that failed is dropped, never
+ *  mended. */
 export function openLanes(
   store: EventStore,
   aggregates: Readonly<Record<string, Aggregate>>,

@@ -40,7 +40,8 @@ export function eventIdOf(place: Place, command: Command, at: number): string | 
   });
 }
 
-/** What an item's command id stands for; undefined where it has none, or where no item of a body stands for the event. */
+/** What an item's command id stands for; undefined where it has none, or where no item of a body stands for
+ *  the event. */
 export function commandShape(place: Place, command: Command, at: number): CommandShape | undefined {
   const item = command.items[at];
   const { commandId, index, count } = identityOf(command, at);
@@ -48,7 +49,8 @@ export function commandShape(place: Place, command: Command, at: number): Comman
   return { operation: command.operation, target: scopeOf(place), item: item.shape ?? null, index, count };
 }
 
-/** Whether an item stands for the same command as the event that has its id; where content was erased nobody can tell. */
+/** Whether an item stands for the same command as the event that has its id; where content was erased nobody
+ *  can tell. */
 export function isSame(
   place: Place,
   command: Command,

@@ -29,7 +29,8 @@ const DEADLINE_MS = 10_000;
 /** How often a lost race is decided again before the caller hears of it. */
 const TRIES_MAX = 100;
 
-/** The one way to write: fold the stream, decide, append at the expected revision, and decide again when somebody was faster. */
+/** The one way to write: fold the stream, decide, append at the expected revision, and decide again when
+ *  somebody was faster. */
 export function openLedger(deps: LedgerDeps) {
   const { store, limits, now } = deps;
   const lanes = openLanes(store, deps.aggregates, deps.foldsMax ?? 10_000);
@@ -52,8 +53,8 @@ export function openLedger(deps: LedgerDeps) {
     }
   }
 
-  /** Records all items or none when `atomic`; otherwise each item for itself, in order. Throws a Refusal for what is not
-   *  carried out, OutcomeUnknown, StorageFull or Overloaded for what may be sent again. */
+  /** Records all items or none when `atomic`; otherwise each item for itself, in order. Throws a Refusal for
+   *  what is not carried out, OutcomeUnknown, StorageFull or Overloaded for what may be sent again. */
   async function record(
     stream: string,
     command: Command,

@@ -38,8 +38,8 @@ export type Ground = Place & { aggregate: Aggregate; limits: Limits; nowMs: numb
 
 const FUTURE_MS = 5 * 60_000;
 
-/** Decides a command on a fold, without waiting for anything: what would be appended, or why nothing is. Where each item
- *  stands for itself it stops before the first that does not fit into the same append. */
+/** Decides a command on a fold, without waiting for anything: what would be appended, or why nothing is.
+ *  Where each item stands for itself it stops before the first that does not fit into the same append. */
 export function plan(
   ground: Ground,
   fold: Fold,
@@ -107,7 +107,8 @@ function outcomeOf(next: Decided | Known | Refusal, begins: Outcome | undefined)
   return { outcome: next.same === true ? "replayed" : "unverified", event: next.event };
 }
 
-/** What has an item's id already: an event of the stream, or one that an earlier item of the same command makes. */
+/** What has an item's id already: an event of the stream, or one that an earlier item of the same command
+ *  makes. */
 function earlier(
   ground: Ground,
   command: Command,

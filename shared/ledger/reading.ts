@@ -9,8 +9,8 @@ type Folded<State> = Fold & { state: State };
 
 /** The ledger's reading half: streams as they are folded, and what they hold. */
 export function ledgerReading(store: EventStore, lanes: Lanes) {
-  /** A stream as this process knows it, or undefined when nobody has written to it. What is not durable yet is waited for;
-   *  what another process wrote since is seen by whoever records next. */
+  /** A stream as this process knows it, or undefined when nobody has written to it. What is not durable yet
+   *  is waited for; what another process wrote since is seen by whoever records next. */
   async function find<State>(stream: string): Promise<Folded<State> | undefined> {
     for (;;) {
       const lane = await lanes.open(stream);

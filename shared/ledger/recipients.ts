@@ -5,7 +5,8 @@ import type { Ledger } from "./ledger.ts";
 /** The follower that makes children and moves parents; its name stands in what it records. */
 export const recipientsActor: Actor = { type: "system", id: "recipients" };
 
-/** Everything that recipient runs are made of is derived from their parent, so that making them twice makes them once. */
+/** Everything that recipient runs are made of is derived from their parent, so that making them twice makes
+ *  them once. */
 function derived(
   ledger: Ledger,
   workspace: string,
@@ -36,8 +37,8 @@ export const childEventId = (ledger: Ledger, workspace: string, child: string, w
 /** How many recipient runs are begun together: they share commits. */
 const TOGETHER = 500;
 
-/** Appends what is missing of a parent's recipient runs, and answers the first event of each, in order. Safe to repeat at
- *  any moment: the API does it before it answers, the follower after a crash. */
+/** Appends what is missing of a parent's recipient runs, and answers the first event of each, in order. Safe
+ *  to repeat at any moment: the API does it before it answers, the follower after a crash. */
 export async function createChildren(ledger: Ledger, created: RecordedEvent): Promise<RecordedEvent[]> {
   const { meta, data, content, stream: parent, id: causationId } = created;
   const workspace = meta.workspace ?? "";

@@ -18,8 +18,8 @@ const NOT_RECORDED = new Set([
 
 type Minute = { since: string; sinceMs: number; recorded: number; suppressed: number };
 
-/** Keeps what the domain refused, after the answer, at most ten a minute for each key; of the rest, the number. What was sent
- *  is not kept: `salt` is secret, so that its hash says nothing. */
+/** Keeps what the domain refused, after the answer, at most ten a minute for each key; of the rest, the
+ *  number. What was sent is not kept: `salt` is secret, so that its hash says nothing. */
 export function openRefusals(deps: {
   ledger: () => Ledger;
   salt: Uint8Array;

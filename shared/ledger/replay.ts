@@ -4,8 +4,8 @@ import type { Fold } from "./fold.ts";
 import { eventIdOf, isSame } from "./identity.ts";
 import type { Ground, Known } from "./plan.ts";
 
-/** Reads the events behind the ids that a stream knows already, and tells for each item whether it stands for the same
- *  command. What is found stays true: an event never changes, but for the erasure of its content. */
+/** Reads the events behind the ids that a stream knows already, and tells for each item whether it stands for
+ *  the same command. What is found stays true: an event never changes, but for the erasure of its content. */
 export async function compare(
   store: EventStore,
   ground: Ground,

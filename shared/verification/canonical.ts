@@ -62,7 +62,8 @@ export function saltedHash(saltBytes: Uint8Array, text: string): string {
   return hash("sha256", scratch.subarray(0, end), "hex");
 }
 
-/** What a command id stood for: hashed into the event, so that another command under the same id is told apart. */
+/** What a command id stood for: hashed into the event, so that another command under the same id is told
+ *  apart. */
 export type CommandShape = { operation: string; target: string; item: unknown; index: number; count: number };
 
 /** SHA-256(salt ‖ JCS([operation, target, item, index, count])). */
@@ -109,7 +110,8 @@ export function encodeMeta(meta: NewEvent["meta"]): string {
 
 const LEAF_BYTES_MAX = 4096;
 
-/** Leaf v1: the canonical JSON that stands for an event in every proof. No position, so that it survives a migration. */
+/** Leaf v1: the canonical JSON that stands for an event in every proof. No position, so that it survives a
+ *  migration. */
 export function encodeLeaf(
   ledger: string,
   event: { id: string; stream: string; revision: number; type: string; metaJson: string },

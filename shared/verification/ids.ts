@@ -49,7 +49,8 @@ export function uuidV8(digest: Uint8Array): Buffer {
   return bytes;
 }
 
-/** The 16 bytes of a derived id: the UUIDv8 of SHA-256(JCS([ledger, workspace, prefix, scope, commandId, index])). */
+/** The 16 bytes of a derived id: the UUIDv8 of SHA-256(JCS([ledger, workspace, prefix, scope, commandId,
+ *  index])). */
 export function derivedBytes({ ledger, workspace, prefix, scope, commandId, index }: Derivation): Buffer {
   return uuidV8(hash("sha256", canonical([ledger, workspace, prefix, scope, commandId, index]), "buffer"));
 }

@@ -26,7 +26,7 @@ function cramped(pagesMax: number) {
 const big = { content: { text: "x".repeat(3000) } };
 
 describe("a log without room", () => {
-  it("answers so, keeps what it acknowledged, reads on, and takes appends again when there is room", async () => {
+  it("answers so, keeps what it acknowledged, reads on, and goes on when there is room", async () => {
     const { store, folder, makeRoom } = cramped(60);
     const stream = newStream();
     const recorded: NewEvent[] = [];
@@ -129,7 +129,8 @@ describe("a file that may not grow", () => {
     const child = runScript("append-child.ts", [folder, "fill"], through);
     await child.says("full");
     const acknowledged = () => child.lines.filter((line) => line.startsWith("recorded"));
-    // Opened again, the file takes over what stood in its write-ahead log, which has room again: until both are full.
+    // Opened again, the file takes over what stood in its write-ahead log, which has room again: until both
+    // are full.
     let before = 0;
     while (before < acknowledged().length) {
       before = acknowledged().length;

@@ -33,7 +33,7 @@ describe("the lock of a log", () => {
     expect(await store.head()).toBe(2n);
   });
 
-  it("refuses a second store in the same process, and lets the next one in when the first is closed", async () => {
+  it("refuses a second store in the same process, until the first is closed", async () => {
     const folder = temporaryFolder();
     const store = openSqliteEventStore(folder);
     expect(() => openSqliteEventStore(folder)).toThrow(UnusableLog);

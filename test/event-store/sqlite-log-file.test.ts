@@ -127,7 +127,8 @@ describe("the triggers of a log", () => {
     ["UPDATE events SET content = NULL, content_salt = NULL WHERE position = 2", /an event is never changed/],
     ["INSERT OR REPLACE INTO events SELECT * FROM events WHERE position = 2", /an event is never replaced/],
     [
-      "INSERT OR REPLACE INTO events SELECT 99, stream, revision, 'evt_x', type, data, content, meta, data_salt, content_salt, leaf FROM events WHERE position = 2",
+      `INSERT OR REPLACE INTO events SELECT 99, stream, revision, 'evt_x', type, data, content, meta,
+         data_salt, content_salt, leaf FROM events WHERE position = 2`,
       /an event is never replaced/,
     ],
     ["INSERT INTO events SELECT * FROM events WHERE position = 2", /an event is never replaced/],
@@ -200,8 +201,8 @@ describe("the end of a log, looked at when it is opened", () => {
     const hex = (bytes: Uint8Array) => `x'${Buffer.from(bytes).toString("hex")}'`;
     changeUnseen(
       folder,
-      `UPDATE events SET data = '${forged.data}', meta = '${forged.metaJson}', data_salt = ${hex(forged.dataSalt)},
-       leaf = ${hex(forged.leaf)} WHERE position = 1`,
+      `UPDATE events SET data = '${forged.data}', meta = '${forged.metaJson}',
+       data_salt = ${hex(forged.dataSalt)}, leaf = ${hex(forged.leaf)} WHERE position = 1`,
     );
     expectRefused(folder, /damaged at position 2: its chain is broken/);
   });

@@ -9,7 +9,8 @@ import { onLog } from "../support/tampered-log.ts";
 /** Takes the content of every event away, as erasing does. */
 const eraseAll = (folder: string) =>
   onLog(folder, (db) =>
-    db.exec(`INSERT INTO erasures SELECT position, 'asked for', '2026-08-15T10:00:00.000Z' FROM events WHERE content IS NOT NULL;
+    db.exec(`INSERT INTO erasures
+      SELECT position, 'asked for', '2026-08-15T10:00:00.000Z' FROM events WHERE content IS NOT NULL;
       UPDATE events SET content = NULL, content_salt = NULL WHERE content IS NOT NULL`),
   );
 

@@ -26,7 +26,8 @@ const calls = fc.array(
   { minLength: 1, maxLength: 30, size: "max" },
 );
 
-/** The call as the API would make it of a body. The number that tells calls apart is where the type has room for one. */
+/** The call as the API would make it of a body. The number that tells calls apart is where the type has room
+ *  for one. */
 function commandOf({ items: some, headerId }: Call): Command {
   return {
     ...caller,

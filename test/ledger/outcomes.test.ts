@@ -1,19 +1,17 @@
+import type { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers/promises";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { NewEvent } from "../../shared/domain/event.ts";
 import { type EventStore, OutcomeUnknown, StorageFull } from "../../shared/event-store/event-store.ts";
-import { openSqliteEventStore } from "../../shared/event-store/sqlite-event-store.ts";
 import type { LedgerDeps } from "../../shared/ledger/ledger.ts";
 import { manualClock } from "../support/manual-clock.ts";
 import { command, created, did, openTestLedger } from "../support/open-ledger.ts";
-import { temporaryFolder } from "../support/temporary-folder.ts";
 
 type Append = EventStore["append"];
 
 /** A ledger over a real store whose appends somebody may get at, and a run that is running. */
 async function faultyLedger(options: Partial<LedgerDeps> = {}) {
-  const real = openSqliteEventStore(temporaryFolder());
-  onTestFinished(() => real.close());
+  const { store: real } = await openTestLedger();
   let append: Append = real.append;
   const store: EventStore = { ...real, append: (...args) => append(...args) };
   const sleep = () => setImmediate();
@@ -62,7 +60,7 @@ describe("an unknown outcome", () => {
     expect(await types()).toEqual(["run.created", "run.started", "run.completed"]);
   });
 
-  it("is answered as unknown once the deadline has passed, and the ledger goes on from what is there", async () => {
+  it("is answered as unknown once the deadline has passed; then the log is what counts", async () => {
     const clock = manualClock();
     const { ledger, stream, types, next } = await faultyLedger({ now: clock.now });
     let tries = 0;
@@ -165,10 +163,16 @@ describe("a full disk in the middle of appends that follow each other", () => {
   });
 
   it("loses nothing that was acknowledged", async () => {
+    let makeRoom = () => {};
     let pages = 80;
-    const { ledger, store } = await openTestLedger({
-      sqlite: { onOpen: (db) => db.exec(`PRAGMA max_page_count = ${pages}`) },
-    });
+    const limit = (db: DatabaseSync) => {
+      makeRoom = () => {
+        pages = 100_000;
+        limit(db);
+      };
+      db.exec(`PRAGMA max_page_count = ${pages}`);
+    };
+    const { ledger, store } = await openTestLedger({ sqlite: { onOpen: limit } });
     const { stream } = await ledger.create("run", command(created()));
     const detail = "x".repeat(2000);
     const noting = (index: number) =>
@@ -183,8 +187,7 @@ describe("a full disk in the middle of appends that follow each other", () => {
     const ids = new Set((await Array.fromAsync(store.read(stream))).map(({ id }) => id));
     expect(acknowledged.filter((id) => !ids.has(id))).toEqual([]);
     expect(ids.size).toBeLessThan(201);
-    pages = 100_000;
-    (store as ReturnType<typeof openSqliteEventStore>).db.exec(`PRAGMA max_page_count = ${pages}`);
+    makeRoom();
     const answers = await round();
     expect(answers.every(({ status }) => status === "fulfilled")).toBe(true);
     expect(await Array.fromAsync(store.read(stream))).toHaveLength(201);

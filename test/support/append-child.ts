@@ -1,5 +1,5 @@
-// A process that holds a log: `node append-child.ts <folder> <what>`. What it did it says in lines on stdout, each
-// written before it goes on; what it is to do next it reads from stdin.
+// A process that holds a log: `node append-child.ts <folder> <what>`. What it did it says in lines on stdout,
+// each written before it goes on; what it is to do next it reads from stdin.
 import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { NewEvent } from "../../shared/domain/event.ts";

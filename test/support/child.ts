@@ -33,7 +33,8 @@ function watched(child: ChildProcess): Child {
   let look = () => {};
   let ended = false;
   let next = 0;
-  const output = createInterface({ input: child.stdout as NonNullable<typeof child.stdout> }); // It is a pipe.
+  if (!child.stdout) throw new Error("stdout is not a pipe");
+  const output = createInterface({ input: child.stdout });
   output.on("line", (line) => {
     lines.push(line);
     look();

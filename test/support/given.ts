@@ -114,7 +114,8 @@ export const noted = (outcome: "ok" | "error" = "ok"): RunEvent => ({
   data: { name: "looked", outcome },
 });
 
-/** The ends that can say what went wrong. `hasError` is the ledger's to fill in, so that a proposal has none. */
+/** The ends that can say what went wrong. `hasError` is the ledger's to fill in, so that a proposal has
+ *  none. */
 export const ended = (
   type: "run.failed" | "run.errored" | "run.timed_out" | "run.aborted",
   error?: { message: string },

@@ -16,7 +16,8 @@ function edges(): Edge[] {
   );
 }
 
-/** The state machine as a Mermaid diagram. What may happen in every open status is one arrow from all of them together. */
+/** The state machine as a Mermaid diagram. What may happen in every open status is one arrow from all of them
+ *  together. */
 export function stateDiagram(): string {
   const all = edges();
   const inEvery = all.filter(

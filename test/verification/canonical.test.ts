@@ -54,7 +54,8 @@ describe("canonical JSON", () => {
       "literals": [null, true, false]
     }`;
     expect(canonical(JSON.parse(given))).toBe(
-      String.raw`{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],"string":"€$\u000f\nA'B\"\\\\\"/"}`,
+      '{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],' +
+        String.raw`"string":"€$\u000f\nA'B\"\\\\\"/"}`,
     );
   });
 
@@ -179,8 +180,9 @@ const leafOf = (id: string, revision: number, type: string, meta: Meta): string 
 describe("a leaf", () => {
   it("has these bytes, for ever", () =>
     expect(leafOf("evt_01h455vb4pex5vsknk084sn02q", 0, "run.created", first)).toBe(
-      '{"format":1,"id":"evt_01h455vb4pex5vsknk084sn02q","ledger":"000102030405060708090a0b0c0d0e0f","meta":' +
-        '{"actor":{"id":"abcdefghij","type":"api_key"},"at":"2026-08-15T10:00:00.000Z","causationId":null,' +
+      '{"format":1,"id":"evt_01h455vb4pex5vsknk084sn02q","ledger":"000102030405060708090a0b0c0d0e0f",' +
+        '"meta":{"actor":{"id":"abcdefghij","type":"api_key"},"at":"2026-08-15T10:00:00.000Z",' +
+        '"causationId":null,' +
         '"commandHash":"e2ae9e618f79932a012c5accd1fa68c2528152c850ab8cd8248c5a74023c1453",' +
         '"contentHash":"5e7f1ebd522da7c766abddc670d54f1f78446dd4dc28bb066fc9683e6911376d",' +
         '"correlationId":"order:42",' +
@@ -293,11 +295,11 @@ describe("a chain of three events", () => {
   it("is worked out here by the definitions alone, with the same result", () => {
     // The text is written by hand: names sorted, no blanks, null where nothing is known.
     const text =
-      '{"format":1,"id":"evt_01h455vb4pex5vsknk084sn02r","ledger":"000102030405060708090a0b0c0d0e0f","meta":' +
-      '{"actor":{"id":"abcdefghij","type":"api_key"},"at":"2026-08-15T10:00:00.000Z",' +
-      '"causationId":"evt_01h455vb4pex5vsknk084sn02q","commandHash":null,"contentHash":null,"correlationId":null,' +
-      `"dataHash":"${sha256(dataSalt, "{}")}","prev":"${leaves[0]}","recordedAt":"2026-08-15T10:00:01.000Z",` +
-      '"requestId":null,"v":1,"workspace":"default"},"revision":1,' +
+      '{"format":1,"id":"evt_01h455vb4pex5vsknk084sn02r","ledger":"000102030405060708090a0b0c0d0e0f",' +
+      '"meta":{"actor":{"id":"abcdefghij","type":"api_key"},"at":"2026-08-15T10:00:00.000Z",' +
+      '"causationId":"evt_01h455vb4pex5vsknk084sn02q","commandHash":null,"contentHash":null,' +
+      `"correlationId":null,"dataHash":"${sha256(dataSalt, "{}")}","prev":"${leaves[0]}",` +
+      '"recordedAt":"2026-08-15T10:00:01.000Z","requestId":null,"v":1,"workspace":"default"},"revision":1,' +
       '"stream":"run-01h455vb4pex5vsknk084sn02q","type":"run.started"}';
     expect(sha256(Buffer.from([0]), Buffer.from(text, "utf8"))).toBe(leaves[1]);
   });
@@ -330,7 +332,7 @@ describe("sealing", () => {
   };
   const command = { operation: "create_run", target: "new run", item: { workflow: "w" }, index: 0, count: 1 };
 
-  it("hashes the data and the content each behind a salt of its own, and the command behind the content's", () => {
+  it("hashes data and content each behind its own salt, and the command behind the content's", () => {
     const sealed = seal(ledger, { ...draft, content: '{"input":1}', command });
     if (!sealed.contentSalt) throw new Error("there is no salt for the content");
     expect(sealed.dataSalt).toHaveLength(16);
@@ -355,7 +357,7 @@ describe("sealing", () => {
     expect(Buffer.from(sealed.leaf).toString("hex")).toBe(sha256(Buffer.from([0]), leaf));
   });
 
-  it("hashes the command behind the data's salt where there is no content, and nothing where there is no command", () => {
+  it("hashes the command behind the data's salt without content, and no command as nothing", () => {
     const sealed = seal(ledger, { ...draft, command });
     expect(sealed.meta.commandHash).toBe(commandHash(sealed.dataSalt, command));
     expect(sealed.meta.contentHash).toBeNull();

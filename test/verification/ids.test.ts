@@ -31,7 +31,8 @@ const prefixes: readonly Prefix[] = [
   "req",
 ];
 
-/** 26 digits of base 32 for 16 bytes, by the TypeID specification: two zero bits in front, five bits a digit. */
+/** 26 digits of base 32 for 16 bytes, by the TypeID specification: two zero bits in front, five bits a
+ *  digit. */
 function base32(bytes: Uint8Array): string {
   const bits = `00${[...bytes].map((byte) => byte.toString(2).padStart(8, "0")).join("")}`;
   return (bits.match(/.{5}/g) ?? [])

@@ -31,8 +31,8 @@ import {
   waiting,
 } from "../../support/given.ts";
 
-// Written out by hand, status by status, apart from the table that the code has: what may follow, and where it leads.
-// `stays` is a type that leaves the status.
+// Written out by hand, status by status, apart from the table that the code has: what may follow, and where
+// it leads. `stays` is a type that leaves the status.
 const stays = "stays";
 const failing = {
   "run.failed": "failed",
