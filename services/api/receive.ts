@@ -1,4 +1,4 @@
-import type { Request } from "express";
+import type { IncomingMessage } from "node:http";
 import { z } from "zod";
 import { Problem } from "../../shared/platform/errors.ts";
 import { BODY_BYTES_MAX, readBody, requireJson } from "./body.ts";
@@ -37,7 +37,7 @@ export function prepare(route: Route): Prepared {
 }
 
 /** What the operation takes of a request, parsed. Whatever does not fit is thrown as its problem. */
-export async function receive(prepared: Prepared, req: Request) {
+export async function receive(prepared: Prepared, req: IncomingMessage, pathParams: unknown) {
   const { request, bodyBytesMax } = prepared.route;
   if (!prepared.takesCommandId && req.headers["idempotency-key"] !== undefined) {
     throw new Problem("invalid_command_id", "This operation takes no Idempotency-Key.");
@@ -48,8 +48,8 @@ export async function receive(prepared: Prepared, req: Request) {
     body = parseJson(await readBody(req, bodyBytesMax ?? BODY_BYTES_MAX));
   }
   return {
-    params: request.params && parseParams(request.params, req.params),
-    query: query(prepared, req.url),
+    params: request.params && parseParams(request.params, pathParams),
+    query: query(prepared, req.url ?? ""),
     body: request.body && parseBody(request.body, body),
   };
 }
