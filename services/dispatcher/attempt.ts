@@ -62,7 +62,7 @@ export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal):
   const repeats = state.unanswered !== null;
   const scheduleStep = number === 1 ? 0 : repeats ? state.scheduleStep : state.scheduleStep + 1;
   const body = await deps.bodyOf(due, endpoint);
-  const bodySha256 = body && createHash("sha256").update(body.bytes).digest("hex");
+  const bodySha256 = body && createHash("sha256").update(body).digest("hex");
   if (!body || (state.bodySha256 !== null && state.bodySha256 !== bodySha256)) {
     await record(deps, due, number, [{ type: "delivery.cancelled", data: { reason: "content_erased" } }]);
     return DONE;
@@ -76,7 +76,7 @@ export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal):
       data: {
         endpoint: wireIdOf(due.endpoint),
         endpointRevision: endpoint.revision,
-        event: body.eventId,
+        event: due.event,
         attempt: number,
         scheduleStep,
         bodySha256: bodySha256 ?? "",
@@ -95,10 +95,10 @@ export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal):
         "content-type": "application/json",
         "webhook-id": id,
         "webhook-timestamp": `${seconds}`,
-        "webhook-signature": deps.sign(secrets, id, seconds, body.bytes),
+        "webhook-signature": deps.sign(secrets, id, seconds, body),
         "ledger-position": `${due.position}`,
       },
-      body: body.bytes,
+      body: body,
     },
     signal,
   );
@@ -180,7 +180,7 @@ async function record(
       proposed,
       made: {
         id: derivedId({ ledger: ledger.id, workspace, prefix: "evt", scope, commandId, index: number }),
-        causationId: null,
+        causationId: due.event,
       },
     };
   });

@@ -32,4 +32,5 @@ const dueOf = (row: DeliveryRow): Due => ({
   revision: row.eventRevision,
   position: row.eventPosition,
   workspace: row.workspace,
+  event: row.eventId,
 });

@@ -9,7 +9,7 @@ import { wireIdOf } from "../../shared/verification/ids.ts";
 import type { Due } from "./due.ts";
 
 /** What is posted: bytes that are signed as they are, and never made in another way for the same delivery. */
-export type Body = { bytes: Buffer; eventId: string };
+export type Body = Buffer;
 
 type Deps = { ledger: Ledger; endpoints: EndpointHistory; bytesMax: number };
 
@@ -40,8 +40,7 @@ export async function renderDelivery(
     return then !== undefined && owedBy(earlier, { recipientRun }, [then]).some(({ as }) => as === "owed");
   });
   const facts: BodyFacts = { deliveryId: wireIdOf(due.delivery), event, run, previous: previous?.id ?? null };
-  const bytes = renderBody(version, facts, bytesMax);
-  return bytes && { bytes, eventId: event.id };
+  return renderBody(version, facts, bytesMax);
 }
 
 /** A body in a version's form. A version's bytes never change: what is new is another version. */

@@ -93,6 +93,7 @@ export function openDispatcher(deps: DispatcherDeps) {
         revision: event.revision,
         position: event.position,
         workspace,
+        event: event.id,
       });
     }
   }

@@ -6,4 +6,6 @@ export type Due = {
   revision: number;
   position: bigint;
   workspace: string;
+  /** Id of the event that owes it. */
+  event: string;
 };

@@ -1,35 +1,45 @@
-import { type LookupAddress, type LookupOptions, lookup as systemLookup } from "node:dns";
+import type { LookupAddress, LookupOptions } from "node:dns";
+import { lookup as systemLookup } from "node:dns/promises";
 import type { LookupFunction } from "node:net";
-import { type AllowList, isAllowed, isListed } from "../../shared/webhooks/targets.ts";
 
-/** An address that must not be called, found when its name was resolved or when the connection stood. */
+/** An address that must not be called, found when a name was resolved or when a connection stood. */
 export class BlockedTarget extends Error {
   readonly code = "EBLOCKED";
 }
 
-type Resolve = (
+export type Resolve = (
   hostname: string,
   options: LookupOptions & { all: true },
-  done: (error: Error | null, found: LookupAddress[]) => void,
-) => void;
+) => Promise<readonly LookupAddress[]>;
 
-/** Resolves a name once and answers with its addresses only where every one of them may be called: a name with one forbidden
- *  address among public ones is somebody trying. Node does not ask it for address literals; `checkTarget` judges those. */
+/** Resolves a name once and passes on what it vetted, and that only where every address may be called: one forbidden among
+ *  public ones is somebody trying. Node does not ask it about addresses; those are judged before. */
 export function vettedLookup(
-  allow: AllowList,
-  insecure: boolean,
+  mayCall: (address: string) => boolean,
   resolve: Resolve = systemLookup,
 ): LookupFunction {
-  const allowed = (address: string) => isAllowed(address, allow) && (!insecure || isListed(address, allow));
+  /** The system resolves a few names at a time. Those who wait for the same one wait together, so that a name whose
+   *  servers are silent takes one place and not all. */
+  const resolving = new Map<string, Promise<readonly LookupAddress[]>>();
+
+  function resolveOnce(hostname: string, options: LookupOptions): Promise<readonly LookupAddress[]> {
+    const known = resolving.get(hostname);
+    if (known) return known;
+    const found = resolve(hostname, { ...options, all: true }).finally(() => resolving.delete(hostname));
+    resolving.set(hostname, found);
+    return found;
+  }
+
   return (hostname, options, callback) => {
-    resolve(hostname, { ...options, all: true }, (error, found) => {
-      if (error) return callback(error, "", 0);
-      const forbidden = found.find(({ address }) => !allowed(address));
-      const [first] = found;
-      if (forbidden || !first)
-        return callback(new BlockedTarget("a name resolves to an address that is not public"), "", 0);
-      if (options.all) callback(null, found);
-      else callback(null, first.address, first.family);
-    });
+    resolveOnce(hostname, options).then(
+      (found) => {
+        const [first] = found;
+        if (!first || !found.every(({ address }) => mayCall(address)))
+          callback(new BlockedTarget(`${hostname} resolves to an address that may not be called`), "", 0);
+        else if (options.all) callback(null, [...found]);
+        else callback(null, first.address, first.family);
+      },
+      (error: NodeJS.ErrnoException) => callback(error, "", 0),
+    );
   };
 }
