@@ -19,7 +19,10 @@ export type Table<Row extends StoredRow = StoredRow> = {
   readonly columns: Readonly<Record<string, Column>>;
   /** The position that lists are ordered by, newest first; `id` decides between equals where it is not `unique`. */
   readonly order: { column: string; unique: boolean };
+  /** The most selective first: of those that fit a filter equally well, the first is taken. */
   readonly indexes: readonly Index[];
+  /** For lists within bounds of another position, `of`: `column` keeps the bit length of how far it lies behind the order's. */
+  readonly span?: { of: string; column: string };
   /** The door from storage: columns that were decoded as declared are a row. */
   row(stored: StoredRow): Row;
 };
@@ -42,6 +45,15 @@ export type Checkpoint = {
   /** The latest `recordedAt` so far, in epoch milliseconds. */
   clockMs: number;
 };
+
+/** The bit length of how far one position lies behind another: rows that differ little are found near each other. */
+export function spanClass(from: bigint, to: bigint): number {
+  const span = Number(to - from);
+  const high = Math.floor(span / 2 ** 32);
+  return Math.min(SPAN_CLASSES - 1, high > 0 ? 64 - Math.clz32(high) : 32 - Math.clz32(Math.max(0, span)));
+}
+const SPAN_CLASSES = 51;
+export const spanClasses: readonly number[] = Array.from({ length: SPAN_CLASSES }, (_, bits) => bits);
 
 export const zeroCheckpoint: Checkpoint = {
   position: 0n,
@@ -71,7 +83,7 @@ export type ListQuery = {
   /** Bounds of the order column, both included. */
   from?: bigint;
   until?: bigint;
-  /** Bounds of another position column, which is never below the order column's. */
+  /** Bounds of the table's other position, both included. */
   within?: { column: string; from: bigint; until: bigint };
   /** Rows behind, or before, a cursor in the list's order: one of them at most. */
   after?: Cursor;

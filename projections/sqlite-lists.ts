@@ -1,5 +1,5 @@
 import type { SQLInputValue } from "node:sqlite";
-import type { Index, ListQuery, Table, Value, Where } from "./row-store.ts";
+import { type Index, type ListQuery, spanClasses, type Table, type Value, type Where } from "./row-store.ts";
 import { toSql } from "./sqlite-tables.ts";
 
 /** Merged queries, at most: beyond that an index that fits fewer columns is better. */
@@ -12,7 +12,7 @@ const LAST_ID = "\u{10ffff}";
 export type Sql = { sql: string; parameters: SQLInputValue[] };
 
 type Filter = ReadonlyMap<string, readonly Value[]>;
-type Plan = { index: Index; prefix: readonly string[]; legs: number; matched: number };
+type Plan = { index: Index; prefix: readonly string[]; matched: number };
 
 export const filterOf = (where: Where): Filter =>
   new Map(
@@ -36,14 +36,17 @@ function fits(table: Table, index: Index, order: readonly string[], filter: Filt
     legs *= values.length;
     if (filter.has(column)) matched++;
   }
-  return legs > LEGS_MAX ? undefined : { index, prefix, legs, matched };
+  return legs > LEGS_MAX ? undefined : { index, prefix, matched };
 }
 
-/** The index that fits most of the filter, with the fewest queries to merge. A list without one would read everything. */
-export function choose(table: Table, order: readonly string[], filter: Filter): Plan {
+/** The index that fits most of the filter; one that holds few rows, because most have no value there, before all others. A
+ *  list without one would read everything. */
+export function choose(table: Table, order: readonly string[], filter: Filter, through?: string): Plan {
   const plans = table.indexes.flatMap((index) => fits(table, index, order, filter) ?? []);
-  plans.sort((a, b) => b.matched - a.matched || a.legs - b.legs);
-  const [best] = plans;
+  const able = plans.filter(({ prefix }) => through === undefined || prefix.includes(through));
+  const isSparse = ({ index }: Plan): number =>
+    index.where !== undefined && filter.has(index.where) ? 1 : 0;
+  const [best] = able.sort((a, b) => isSparse(b) - isSparse(a) || b.matched - a.matched);
   if (!best) throw new RangeError(`no index lists by ${[...filter.keys()].join(", ")}`);
   return best;
 }
@@ -63,15 +66,13 @@ export function orderOf({ order }: Table, { ascendingBy }: ListQuery): readonly 
 
 type Edge = [value: bigint, id: string];
 
-/** Where the list begins and ends, both exclusive. */
-function edgesOf(query: ListQuery): { low: Edge; high: Edge } {
-  const { from, until, within, after, before, ascendingBy } = query;
-  const last = [until, within?.until].reduce<bigint>(
-    (least, bound) => (bound !== undefined && bound < least ? bound : least),
-    LAST - 1n,
-  );
-  const low: Edge = [(from ?? 0n) - 1n, LAST_ID];
-  const high: Edge = [last + 1n, ""];
+/** Where a list begins and ends, both exclusive. */
+function edgesOf({ from = 0n, until = LAST - 1n, after, before, ascendingBy }: ListQuery): {
+  low: Edge;
+  high: Edge;
+} {
+  const low: Edge = [from - 1n, LAST_ID];
+  const high: Edge = [until + 1n, ""];
   const [below, above] = ascendingBy === undefined ? [before, after] : [after, before];
   return {
     low: below && below.value > low[0] ? [below.value, below.id] : low,
@@ -79,23 +80,34 @@ function edgesOf(query: ListQuery): { low: Edge; high: Edge } {
   };
 }
 
+/** A span class's part of a list: where rows begin that end within bounds, so far behind as the class says. */
+function spanned(query: ListQuery, within: NonNullable<ListQuery["within"]>, bits: number): ListQuery {
+  const least = bits === 0 ? 0n : 2n ** BigInt(bits - 1);
+  const from = bits === spanClasses.length - 1 ? 0n : within.from - (2n ** BigInt(bits) - 1n);
+  const until = within.until - least;
+  return {
+    ...query,
+    from: query.from === undefined || from > query.from ? from : query.from,
+    until: query.until === undefined || until < query.until ? until : query.until,
+  };
+}
+
 /** One query over an index for each combination of values, merged as they are read: never a sort of everything. */
 export function listSql(name: string, table: Table, query: ListQuery): Sql {
+  const { within } = query;
   const filter = filterOf(query.where);
   const order = orderOf(table, query);
-  const { index, prefix } = choose(table, order, filter);
-  const { low, high } = edgesOf(query);
+  const { index, prefix } = choose(table, order, filter, within && table.span?.column);
   const residual = conditions([...filter].filter(([column]) => !prefix.includes(column)));
-  if (query.within) {
-    residual.sql += ` AND "${query.within.column}" BETWEEN ? AND ?`;
-    residual.parameters.push(query.within.from, query.within.until);
+  if (within) {
+    residual.sql += ` AND "${within.column}" BETWEEN ? AND ?`;
+    residual.parameters.push(within.from, within.until);
   }
   const columns = order.map((column) => `"${column}"`);
-  const range =
-    columns.length === 1
-      ? `${columns[0]} > ? AND ${columns[0]} < ?`
-      : `(${columns.join(", ")}) > (?, ?) AND (${columns.join(", ")}) < (?, ?)`;
-  const edges: SQLInputValue[] = columns.length === 1 ? [low[0], high[0]] : [...low, ...high];
+  const isSingle = columns.length === 1;
+  const range = isSingle
+    ? `${columns[0]} > ? AND ${columns[0]} < ?`
+    : `(${columns.join(", ")}) > (?, ?) AND (${columns.join(", ")}) < (?, ?)`;
   // SQLite takes a partial index only where the query says what the index does.
   const partial = index.where === undefined ? [] : [`"${index.where}" IS NOT NULL`];
   const leg =
@@ -105,15 +117,21 @@ export function listSql(name: string, table: Table, query: ListQuery): Sql {
     prefix,
     (column) => filter.get(column) ?? table.columns[column]?.values ?? [],
   );
-  const newestFirst = query.ascendingBy === undefined;
-  const backwards = query.before !== undefined;
-  const direction = newestFirst === backwards ? "ASC" : "DESC";
+  const spanAt = within && table.span ? prefix.indexOf(table.span.column) : -1;
+  const parametersOf = (values: readonly Value[]): SQLInputValue[] => {
+    const { low, high } = edgesOf(
+      within && spanAt >= 0 ? spanned(query, within, Number(values[spanAt])) : query,
+    );
+    return [
+      ...values.map(toSql),
+      ...(isSingle ? [low[0], high[0]] : [...low, ...high]),
+      ...residual.parameters,
+    ];
+  };
+  const direction = (query.ascendingBy === undefined) === (query.before !== undefined) ? "ASC" : "DESC";
   return {
     sql: `${combined.map(() => leg).join(" UNION ALL ")} ORDER BY ${columns.map((_, at) => `"o${at}" ${direction}`).join(", ")} LIMIT ?`,
-    parameters: [
-      ...combined.flatMap((values) => [...values.map(toSql), ...edges, ...residual.parameters]),
-      query.limit + 1,
-    ],
+    parameters: [...combined.flatMap(parametersOf), query.limit + 1],
   };
 }
 

@@ -1,13 +1,15 @@
-import type { ListQuery, Value, View, Where } from "./row-store.ts";
-import { choose, conditions, filterOf, orderOf } from "./sqlite-lists.ts";
+import type { Cursor, ListQuery, Value, View, Where } from "./row-store.ts";
+import { choose, conditions, filterOf, listSql, orderOf } from "./sqlite-lists.ts";
 import { rowOf, rowsOf, type Statements } from "./sqlite-statements.ts";
 import { toSql } from "./sqlite-tables.ts";
 
-/** Up to so many rows changed within a range are gathered and sorted; where there are more, a walk in the list's order
- *  meets them soon. */
+/** So many rows are looked at one by one before a list within bounds of another position is merged out of span classes. */
 const GATHERED_MAX = 300;
 
-/** Rows changed within a range, when they are few: their rowids in the list's order. */
+type Row = { row: bigint; value: bigint; id: string };
+
+/** A page of a list within bounds of another position, where it is cheap: the rows within the bounds are few, or the page
+ *  is full, or the list at its end, after a few rows of it. Rowids in the list's order. */
 export function gathered(
   statement: Statements,
   name: string,
@@ -16,41 +18,59 @@ export function gathered(
 ): bigint[] | undefined {
   const { within, ...rest } = query;
   if (!within) return undefined;
-  const plain = view.table.indexes.find(({ columns }) => {
-    const prefix = columns.slice(0, -1);
-    return columns.at(-1) === within.column && prefix.every((column) => isOne(query.where[column]));
-  });
-  if (!plain) return undefined;
-  const prefix = plain.columns.slice(0, -1);
-  const equal = prefix.map((column) => `"${column}" = ? AND `).join("");
-  const range = `SELECT rowid FROM "${name}" INDEXED BY "${name}_${plain.name}" WHERE ${equal}"${within.column}" BETWEEN ? AND ?`;
-  const parameters = [
-    ...prefix.map((column) => toSql(query.where[column] as Value)),
-    within.from,
-    within.until,
-  ];
-  const rowids = rowsOf(statement(`${range} LIMIT ${GATHERED_MAX + 1}`), ...parameters).map(
-    ([row]) => row as bigint,
-  );
-  if (rowids.length > GATHERED_MAX) return undefined;
   const order = orderOf(view.table, query);
-  const residual = conditions([...filterOf(rest.where)].filter(([column]) => !prefix.includes(column)));
+  const residual = conditions(filterOf(query.where));
   const columns = order.map((column) => `"${column}"`).join(", ");
-  const kept = statement(`SELECT ${columns} FROM "${name}" WHERE rowid = ?${residual.sql}`);
-  const found = rowids.flatMap((row) => {
-    const values = rowOf(kept, row, ...residual.parameters);
-    return values ? [{ row, value: values[0] as bigint, id: String(values[1] ?? "") }] : [];
-  });
-  return pageOf(found, query);
+  const kept = statement(
+    `SELECT ${columns} FROM "${name}" WHERE rowid = ? AND "${within.column}" BETWEEN ? AND ?${residual.sql}`,
+  );
+  const look = (rowids: readonly bigint[]): Row[] =>
+    rowids.flatMap((row) => {
+      const values = rowOf(kept, row, within.from, within.until, ...residual.parameters);
+      return values ? [{ row, value: values[0] as bigint, id: String(values[1] ?? "") }] : [];
+    });
+  const few = rowsWithin(statement, name, view, query, within);
+  if (few) return pageOf(look(few), query);
+  const { sql, parameters } = listSql(name, view.table, { ...rest, limit: GATHERED_MAX });
+  const next = rowsOf(statement(sql), ...parameters).map(([row]) => row as bigint);
+  const found = look(next.slice(0, GATHERED_MAX)).map(({ row }) => row);
+  const isDone = found.length > query.limit || next.length <= GATHERED_MAX;
+  return isDone ? found.slice(0, query.limit + 1) : undefined;
+}
+
+/** The rows within bounds, in no order; undefined when they are many, or no index leads to them. */
+function rowsWithin(
+  statement: Statements,
+  name: string,
+  view: View,
+  { where }: ListQuery,
+  { column: other, from, until }: NonNullable<ListQuery["within"]>,
+): bigint[] | undefined {
+  const index = view.table.indexes.find(
+    ({ columns }) => columns.at(-1) === other && columns.slice(0, -1).every((column) => isOne(where[column])),
+  );
+  if (!index) return undefined;
+  const prefix = index.columns.slice(0, -1);
+  const equal = prefix.map((column) => `"${column}" = ? AND `).join("");
+  const rowids = rowsOf(
+    statement(
+      `SELECT rowid FROM "${name}" INDEXED BY "${name}_${index.name}" WHERE ${equal}"${other}" BETWEEN ? AND ? LIMIT ?`,
+    ),
+    ...prefix.map((column) => toSql(where[column] as Value)),
+    from,
+    until,
+    GATHERED_MAX + 1,
+  );
+  return rowids.length > GATHERED_MAX ? undefined : rowids.map(([row]) => row as bigint);
 }
 
 const isOne = (value: Value | readonly Value[] | undefined): boolean =>
   value !== undefined && value !== null && !Array.isArray(value);
 
 /** What a query over an index would answer, out of rows in no order. */
-function pageOf(found: { row: bigint; value: bigint; id: string }[], query: ListQuery): bigint[] {
+function pageOf(found: Row[], query: ListQuery): bigint[] {
   const ascending = (query.ascendingBy === undefined) === (query.before !== undefined);
-  const compare = (a: { value: bigint; id: string }, b: { value: bigint; id: string }): number =>
+  const compare = (a: Cursor, b: Cursor): number =>
     a.value === b.value ? (a.id < b.id ? -1 : Number(a.id > b.id)) : a.value < b.value ? -1 : 1;
   const edge = query.after ?? query.before;
   return found

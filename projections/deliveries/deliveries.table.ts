@@ -57,9 +57,9 @@ export const deliveriesView: View<DeliveryRow> = {
     },
     order: { column: "eventPosition", unique: false },
     indexes: [
-      { name: "status", columns: ["workspace", "status", "eventPosition", "id"] },
+      { name: "run", columns: ["runId", "status", "eventPosition", "id"] },
       { name: "endpoint", columns: ["endpointId", "status", "eventPosition", "id"] },
-      { name: "run", columns: ["runId", "eventPosition", "id"] },
+      { name: "status", columns: ["workspace", "status", "eventPosition", "id"] },
       { name: "due", columns: ["nextAttemptAt", "id"], where: "nextAttemptAt" },
       {
         name: "endpoint_due",

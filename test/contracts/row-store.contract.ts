@@ -5,6 +5,8 @@ import {
   type ListQuery,
   type RowStore,
   type StoredRow,
+  spanClass,
+  spanClasses,
   type View,
   zeroCheckpoint,
 } from "../../projections/row-store.ts";
@@ -16,6 +18,7 @@ type ThingRow = StoredRow & {
   parent: string | null;
   place: bigint;
   moved: bigint;
+  span: number;
   placeClockMs: number;
   weight: number | null;
   dueAt: number | null;
@@ -36,6 +39,7 @@ const thingsOf = (version: number): View<ThingRow> => ({
       parent: { type: "text", fixed: true },
       place: { type: "position", fixed: true },
       moved: { type: "position" },
+      span: { type: "integer", values: spanClasses },
       placeClockMs: { type: "integer", fixed: true },
       weight: { type: "number" },
       dueAt: { type: "integer" },
@@ -43,8 +47,10 @@ const thingsOf = (version: number): View<ThingRow> => ({
       body: { type: "json" },
     },
     order: { column: "place", unique: false },
+    span: { of: "moved", column: "span" },
     indexes: [
       { name: "place", columns: ["owner", "place", "id"] },
+      { name: "span", columns: ["owner", "span", "place", "id"] },
       { name: "clock", columns: ["owner", "place"] },
       { name: "moved", columns: ["owner", "moved"] },
       { name: "color", columns: ["owner", "color", "late", "place", "id"] },
@@ -67,6 +73,7 @@ function thing(number: number, over: Partial<ThingRow> = {}): ThingRow {
     parent: null,
     place,
     moved: place,
+    span: 0,
     placeClockMs: Number(place) * 10,
     weight: null,
     dueAt: null,
@@ -235,7 +242,10 @@ export function rowStoreContract(adapter: string, open: () => Promise<RowStore>)
       ["few", 40],
       ["many", 2500],
     ])("lists by another position too, where %s rows lie between its bounds", async (_, count) => {
-      const rows = many(count).map((row) => ({ ...row, moved: row.place + BigInt(Number(row.place) % 7) }));
+      const rows = many(count).map((row, at) => {
+        const moved = row.place + BigInt((at * at) % 70);
+        return { ...row, moved, span: spanClass(row.place, moved) };
+      });
       const store = await storeOf(
         rows.map((row, at) => ({ ...row, id: `thing_${String(at).padStart(5, "0")}` })),
       );
