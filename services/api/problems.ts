@@ -1,5 +1,4 @@
-/** What a code means over HTTP. `permanent`: the same request can never succeed; `retryAfterS`: it may, after
- *  so many seconds. */
+/** What a code means. `permanent`: the same request can never succeed; `retryAfterS`: it may, after a while. */
 export type ProblemEntry = {
   status: number;
   title: string;
@@ -8,8 +7,7 @@ export type ProblemEntry = {
   retryAfterS?: number;
 };
 
-/** Every answer that is not the one asked for. A code is API: it is never renamed, and its status never
- *  changes. */
+/** Every answer that is not the one asked for. Codes are API: neither they nor their statuses ever change. */
 export const catalogue = {
   malformed_json: {
     status: 400,
