@@ -1,4 +1,4 @@
-/** What a code means. `permanent`: the same request can never succeed; `retryAfterS`: it may, after a while. */
+/** What a code means. `permanent`: the same request can never succeed; `retryAfterS`: it may, later. */
 export type ProblemEntry = {
   status: number;
   title: string;
