@@ -5,7 +5,7 @@ import type { OpenWait, RunRow } from "./runs.table.ts";
 
 /** The waits that are open after an event, with what was asked. */
 export function openWaits(row: RunRow, waits: Run["waits"], event: Happened<RunEvent>): readonly OpenWait[] {
-  const kept = row.waits.filter(({ waitId }) => waits.get(waitId)?.open === true);
+  const kept = row.waits.filter(({ waitId }) => waits.open.has(waitId));
   const unchanged = kept.length === row.waits.length ? row.waits : kept;
   if (event.type === "run.awaiting_input") {
     const { waitId, kind, expiresAt } = event.data;

@@ -1,7 +1,7 @@
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 import { type RunEvent, runEvent } from "../../shared/domain/run/events.ts";
 import { evolve, isTerminal, type Run, unknownRun } from "../../shared/domain/run/run.ts";
-import type { Wait } from "../../shared/domain/run/wait.ts";
+import { noWaits } from "../../shared/domain/run/wait.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
 import { type Context, type Happened, happened, type Projection } from "../projection.ts";
 import { spanClass } from "../row-store.ts";
@@ -96,7 +96,7 @@ const runOf = ({ status, revision, waits }: RunRow): Run => ({
   ...unknownRun,
   status,
   events: revision + 1,
-  waits: new Map(waits.map(({ waitId, type }): [string, Wait] => [waitId, { for: type, open: true }])),
+  waits: { ...noWaits, open: new Map(waits.map(({ waitId, type }) => [waitId, type])) },
 });
 
 const outside: Pick<Context, "ledger" | "first"> = { ledger: "", first: undefined };

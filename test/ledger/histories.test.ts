@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
+import { valueAt } from "../../shared/domain/keyed.ts";
 import type { Run } from "../../shared/domain/run/run.ts";
 import type { Command, Recorded, Refusal } from "../../shared/ledger/command.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
@@ -92,7 +93,7 @@ describe("any history", () => {
           expect(events.map(({ type }) => type)).toEqual(model.events.map((event) => event.split(" ")[0]));
           const state = await ledger.stateAt<Run>(stream, Number.POSITIVE_INFINITY);
           expect(state.status).toBe(model.status);
-          expect(state.steps.get("s")?.attempt ?? 0).toBe(model.attempt);
+          expect(valueAt(state.steps, "s")?.attempt ?? 0).toBe(model.attempt);
         }
         await store.close();
       }),

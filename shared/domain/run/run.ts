@@ -1,7 +1,8 @@
 import { accept, type Decision, refuse, unreachable } from "../event.ts";
+import { type Keyed, nothingKeyed, valueAt } from "../keyed.ts";
 import type { RunEvent, RunEventType } from "./events.ts";
 import { decideStep, isStepEvent, type Step, stepsAfter } from "./step.ts";
-import { closed, decideAnswer, interrupted, opened, resolvedWait, type Waits } from "./wait.ts";
+import { closed, decideAnswer, interrupted, noWaits, opened, resolvedWait, type Waits } from "./wait.ts";
 
 // biome-ignore format: read as a list.
 export const openStatuses =
@@ -56,15 +57,15 @@ export type Run = {
   cancelRequested: boolean;
   /** Every wait there was; a set of open ones, since several approvals can be open at once later. */
   waits: Waits;
-  steps: ReadonlyMap<string, Step>;
+  steps: Keyed<Step>;
 };
 
 export const unknownRun: Run = {
   status: "unknown",
   events: 0,
   cancelRequested: false,
-  waits: new Map(),
-  steps: new Map(),
+  waits: noWaits,
+  steps: nothingKeyed,
 };
 export const isTerminal = (status: string): boolean =>
   (terminalStatuses as readonly string[]).includes(status);
@@ -98,7 +99,7 @@ export function decide(run: Run, proposed: RunEvent, { byLedger, eventsMax }: Pr
 
 /** Refuses what the table cannot say, and fills in what only the ledger knows. */
 function complete(run: Run, proposed: RunEvent): Decision<RunEvent> {
-  if (isStepEvent(proposed)) return decideStep(run.steps.get(proposed.data.stepRef), proposed);
+  if (isStepEvent(proposed)) return decideStep(valueAt(run.steps, proposed.data.stepRef), proposed);
   const filled = (data: object) => accept({ ...proposed, data: { ...proposed.data, ...data } } as RunEvent);
   switch (proposed.type) {
     case "run.created": {

@@ -1,4 +1,5 @@
 import { accept, type Decision, refuse } from "../event.ts";
+import { type Keyed, valueAt, withValue } from "../keyed.ts";
 import type { RunEvent, RunEventType } from "./events.ts";
 
 /** A step as its latest attempt left it; attempt 0 before any. */
@@ -34,8 +35,8 @@ export function decideStep(step: Step | undefined, proposed: StepEvent): Decisio
 }
 
 /** A run's steps with what happened to one of them. */
-export const stepsAfter = (steps: ReadonlyMap<string, Step>, event: StepEvent): ReadonlyMap<string, Step> =>
-  new Map(steps).set(event.data.stepRef, evolveStep(steps.get(event.data.stepRef), event));
+export const stepsAfter = (steps: Keyed<Step>, event: StepEvent): Keyed<Step> =>
+  withValue(steps, event.data.stepRef, evolveStep(valueAt(steps, event.data.stepRef), event));
 
 export function evolveStep(step: Step | undefined, event: StepEvent): Step {
   const status = event.type.slice("step.".length) as Step["status"];

@@ -135,8 +135,8 @@ const proposals = [
 
 /** A run in this status, with an open wait where it waits for somebody and with a step that has begun. */
 function runIn(status: Run["status"]): Run {
-  const steps = new Map([["begun", { status: "started", attempt: 1 } as const]]);
-  const run: Run = { ...unknownRun, status, events: 3, steps };
+  const begun = evolve(unknownRun, step("started", "begun", 1));
+  const run: Run = { ...begun, status, events: 3 };
   if (status === "awaiting_input") return { ...evolve(run, awaitingInput("a")), status };
   if (status === "awaiting_approval") return { ...evolve(run, awaitingApproval("a")), status };
   return run;
