@@ -2,7 +2,7 @@ import type { RecordedEvent } from "../../shared/domain/event.ts";
 import type { RunEvent } from "../../shared/domain/run/events.ts";
 import { evolveStep } from "../../shared/domain/run/step.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
-import { type Happened, happened, type Projection } from "../projection.ts";
+import { type Context, type Happened, happened, type Projection } from "../projection.ts";
 import { type StepRow, stepsView } from "./steps.table.ts";
 
 type StepEvent = Extract<RunEvent, { type: `step.${string}` }>;
@@ -93,3 +93,16 @@ const firstSeen = ({ data, meta, stream, position }: Happened<StepEvent>, id: st
   createdPosition: position,
   updatedPosition: position,
 });
+
+const outside: Context = { ledger: "", clockMs: 0, first: undefined };
+
+/** The rows of a run's steps out of its own events, without any view, in the order in which they first appeared. */
+export function foldSteps(events: Iterable<RecordedEvent>): StepRow[] {
+  const rows = new Map<string, StepRow>();
+  for (const event of events)
+    for (const id of steps.keys(event, outside)) {
+      const row = steps.apply(rows.get(id), event, id, outside);
+      if (row) rows.set(id, row);
+    }
+  return [...rows.values()];
+}
