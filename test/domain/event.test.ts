@@ -11,7 +11,7 @@ import {
   split,
   unreachable,
 } from "../../shared/domain/event.ts";
-import { runEvent, runEvents } from "../../shared/domain/run/events.ts";
+import { runEvent } from "../../shared/domain/run/events.ts";
 
 describe("an instant", () => {
   it.each([
@@ -235,57 +235,4 @@ describe("splitting", () => {
   });
   it("takes null for a value", () =>
     expect(split(kind, { name: "n", note: null })).toHaveProperty("content", { note: null }));
-});
-
-/** Every type of a run with its structure and its content, as the first log contains them. Lines are only
- *  ever added. */
-const PERMANENT = `
-run.created: parentId recipientCount recipientIndex workflow | input metadata recipient recipients
-run.accepted: |
-run.started: |
-run.resumed: |
-run.paused: reason | note
-run.waiting: reason | note
-run.awaiting_input: expiresAt kind waitId | hint prompt
-run.input_given: waitId | input
-run.awaiting_approval: expiresAt stepRef waitId | message
-run.approval_given: waitId | comment
-run.approved: waitId | comment
-run.rejected: waitId | comment
-run.completed: recipientRuns | output
-run.completed_no_action: recipientRuns | output
-run.failed: hasError reason recipientRuns | error
-run.errored: hasError reason recipientRuns | error
-run.timed_out: hasError reason recipientRuns | error
-run.aborted: hasError reason recipientRuns | error
-run.cancel_requested: reason | note
-run.cancelled: reason recipientRuns | note
-run.progressed: percent stateName |
-run.noted: attempt name outcome stepRef stepType | detail error
-step.scheduled: name stepRef stepType | arguments
-step.started: attempt stepRef stepType | arguments
-step.completed: attempt stepRef | result
-step.failed: attempt stepRef | error
-step.skipped: reason stepRef stepType | note
-`;
-
-describe("the types of a run's events", () => {
-  it("keep their names, and each member its place, for ever", () => {
-    const line = ({ type, data, content }: (typeof runEvents)[number]) =>
-      `${type}: ${Object.keys(data).sort().join(" ")} | ${Object.keys(content).sort().join(" ")}`
-        .replace(/ +/g, " ")
-        .trimEnd();
-    expect(runEvents.map(line)).toEqual(PERMANENT.trim().split("\n"));
-  });
-  it.each(runEvents)("$type is a noun and what happened to it", ({ type }) =>
-    expect(type).toMatch(/^(run|step)\.[a-z]+(_[a-z]+)*$/),
-  );
-  it.each(runEvents)("$type uses no name for structure and for content", ({ data, content }) =>
-    expect(Object.keys(content).filter((name) => name in data)).toEqual([]),
-  );
-  it("are found by their names, and only by those", () => {
-    for (const kind of runEvents) expect(runEvent.get(kind.type)).toBe(kind);
-    expect(runEvent.size).toBe(runEvents.length);
-    expect(runEvent.get("toString")).toBeUndefined();
-  });
 });

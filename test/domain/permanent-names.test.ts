@@ -1,0 +1,84 @@
+import { describe, expect, it } from "vitest";
+import { apiKeyEvents, workspaceEvents } from "../../shared/domain/access/events.ts";
+import { deliveryEvents } from "../../shared/domain/delivery/events.ts";
+import { endpointEvents } from "../../shared/domain/endpoint/events.ts";
+import type { EventType } from "../../shared/domain/event.ts";
+import { runEvent, runEvents } from "../../shared/domain/run/events.ts";
+
+/** Every type with its structure and its content, as the first log contains them. Lines and names are only
+ *  ever added. */
+const PERMANENT = `
+run.created: parentId recipientCount recipientIndex workflow | input metadata recipient recipients
+run.accepted: |
+run.started: |
+run.resumed: |
+run.paused: reason | note
+run.waiting: reason | note
+run.awaiting_input: expiresAt kind waitId | hint prompt
+run.input_given: waitId | input
+run.awaiting_approval: expiresAt stepRef waitId | message
+run.approval_given: waitId | comment
+run.approved: waitId | comment
+run.rejected: waitId | comment
+run.completed: recipientRuns | output
+run.completed_no_action: recipientRuns | output
+run.failed: hasError reason recipientRuns | error
+run.errored: hasError reason recipientRuns | error
+run.timed_out: hasError reason recipientRuns | error
+run.aborted: hasError reason recipientRuns | error
+run.cancel_requested: reason | note
+run.cancelled: reason recipientRuns | note
+run.progressed: percent stateName |
+run.noted: attempt name outcome stepRef stepType | detail error
+step.scheduled: name stepRef stepType | arguments
+step.started: attempt stepRef stepType | arguments
+step.completed: attempt stepRef | result
+step.failed: attempt stepRef | error
+step.skipped: reason stepRef stepType | note
+workspace.created: | name
+workspace.updated: | name
+api_key.created: expiresAt permissions secretHash | name
+api_key.rotated: overlapUntil secretHash |
+api_key.revoked: |
+endpoint.created: bodyVersion recipientRuns scheduleMs secretKeyIds status types | description url
+endpoint.updated: bodyVersion recipientRuns scheduleMs secretKeyIds status types | description url
+endpoint.paused: reason | note
+endpoint.resumed: reason | note
+endpoint.disabled: reason | note
+endpoint.enabled: reason | note
+endpoint.deleted: reason | note
+endpoint.secret_rotated: overlapUntil secretKeyIds |
+delivery.attempted: attempt bodySha256 endpoint endpointRevision event scheduleStep secretKeyIds |
+delivery.responded: attempt durationMs httpStatus nextAttemptAt outcome | excerpt
+delivery.cancelled: reason |
+delivery.exhausted: |
+`;
+
+const all: readonly EventType[] = [
+  ...runEvents,
+  ...workspaceEvents,
+  ...apiKeyEvents,
+  ...endpointEvents,
+  ...deliveryEvents,
+];
+
+describe("the types of events", () => {
+  it("keep their names, and each member its place, for ever", () => {
+    const line = ({ type, data, content }: EventType) =>
+      `${type}: ${Object.keys(data).sort().join(" ")} | ${Object.keys(content).sort().join(" ")}`
+        .replace(/ +/g, " ")
+        .trimEnd();
+    expect(all.map(line)).toEqual(PERMANENT.trim().split("\n"));
+  });
+  it.each(all)("$type is a noun and what happened to it", ({ type }) =>
+    expect(type).toMatch(/^(run|step|workspace|api_key|endpoint|delivery)\.[a-z]+(_[a-z]+)*$/),
+  );
+  it.each(all)("$type uses no name for structure and for content", ({ data, content }) =>
+    expect(Object.keys(content).filter((name) => name in data)).toEqual([]),
+  );
+  it("of a run are found by their names, and only by those", () => {
+    for (const kind of runEvents) expect(runEvent.get(kind.type)).toBe(kind);
+    expect(runEvent.size).toBe(runEvents.length);
+    expect(runEvent.get("toString")).toBeUndefined();
+  });
+});
