@@ -20,8 +20,9 @@ const EXCERPT_BYTES = 16 * 1024;
 const READ_BYTES_MAX = 64 * 1024;
 const HEADER_BYTES_MAX = 16 * 1024;
 
-/** Posts webhooks: one bounded attempt each, with everything said aloud. Retries belong to the ledger, where people see them;
- *  but what a kept connection does to us is no answer of the receiver's, so that is tried once more over a new one. */
+/** Posts webhooks: one bounded attempt each, with everything said aloud. Retries belong to the ledger,
+ *  where people see them; but what a kept connection does to us is no answer of the receiver's, so that is
+ *  tried once more over a new one. */
 export function openPoster(options: PosterOptions) {
   const timeouts = { ...TIMEOUTS_MS, ...options.timeouts };
   const connections = openConnections(options);
@@ -87,8 +88,9 @@ type Sending = {
   signal?: AbortSignal;
 };
 
-/** Sends once. A body that is longer than we read is cut off, and then the status alone decides; one that does not end in
- *  time was no answer. As a stream, so that we stop where we want; got's promises are no faster. */
+/** Sends once. A body that is longer than we read is cut off, and then the status alone decides; one that
+ *  does not end in time was no answer. As a stream, so that we stop where we want; got's promises are no
+ *  faster. */
 function send(client: Got, { url, request, startMs, receivedBefore, signal }: Sending) {
   return new Promise<Outcome | "connection_lost">((resolve) => {
     const { headers, body } = request;
@@ -100,8 +102,10 @@ function send(client: Got, { url, request, startMs, receivedBefore, signal }: Se
     const answer = (): Answer => ({ excerpt: excerptOf(chunks), ...(response ? { response } : {}) });
     const end = (status = 0) => resolve(answered(answer(), status, performance.now() - startMs));
 
+    let socket: Socket | undefined;
     stream.once("response", (received: IncomingMessage) => {
       response = received;
+      socket = received.socket; // It may be given back before the stream ends, and then the response has none.
     });
     stream.on("data", (chunk: Buffer) => {
       if (receivedBytes < EXCERPT_BYTES) chunks.push(chunk);
@@ -111,13 +115,13 @@ function send(client: Got, { url, request, startMs, receivedBefore, signal }: Se
       stream.destroy();
     });
     stream.once("end", () => {
-      if (response) receivedBefore.set(response.socket, response.socket.bytesRead);
+      if (socket) receivedBefore.set(socket, socket.bytesRead);
       end(response?.statusCode);
     });
     // It stays on: what goes wrong after the end is nobody's fault, and must not end the process.
     stream.on("error", (error: RequestError) => {
-      const { socket } = stream;
-      const isLost = stream.reusedSocket && socket?.bytesRead === receivedBefore.get(socket as Socket);
+      const lost = stream.socket;
+      const isLost = stream.reusedSocket && lost?.bytesRead === receivedBefore.get(lost as Socket);
       const outcome = failed(error, answer(), url.protocol === "https:", performance.now() - startMs);
       resolve(outcome.outcome === "reset" && isLost ? "connection_lost" : outcome);
     });
