@@ -1,4 +1,4 @@
-import { type EventStore, StorageFull, VersionConflict } from "../event-store/event-store.ts";
+import { type EventStore, Overloaded, StorageFull, VersionConflict } from "../event-store/event-store.ts";
 import type { Prefix } from "../verification/ids.ts";
 import { openAppends } from "./append.ts";
 import { type Command, joined, type Recorded, type Refusal } from "./command.ts";
@@ -84,7 +84,8 @@ export function openLedger(deps: LedgerDeps) {
           const recorded = await carryOut(stream, lane, command, planned);
           return heard(stream, command, recorded);
         } catch (error) {
-          if (!(error instanceof VersionConflict) || ++tries > TRIES_MAX) throw error;
+          if (!(error instanceof VersionConflict)) throw error;
+          if (++tries > TRIES_MAX) throw new Overloaded(`too many write to ${stream}`, { cause: error });
           // The append that it counted on found no room, twice: it would find none either.
           if (tries > 1 && lane.failure instanceof StorageFull) throw lane.failure;
           deps.onConflict?.();

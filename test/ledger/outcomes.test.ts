@@ -2,7 +2,13 @@ import type { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import type { NewEvent } from "../../shared/domain/event.ts";
-import { type EventStore, OutcomeUnknown, StorageFull } from "../../shared/event-store/event-store.ts";
+import {
+  type EventStore,
+  OutcomeUnknown,
+  Overloaded,
+  StorageFull,
+  VersionConflict,
+} from "../../shared/event-store/event-store.ts";
 import type { LedgerDeps } from "../../shared/ledger/ledger.ts";
 import { manualClock } from "../support/manual-clock.ts";
 import { command, created, did, openTestLedger } from "../support/open-ledger.ts";
@@ -127,6 +133,22 @@ describe("a lost race", () => {
     expect(conflicts).toBe(3);
     expect(events[0]?.revision).toBe(5);
     expect(await types()).toHaveLength(6);
+  });
+});
+
+describe("a race that is lost every time", () => {
+  it("is given up as overload, and nothing is recorded", async () => {
+    const { ledger, stream, types, next } = await faultyLedger();
+    next(
+      ...Array.from(
+        { length: 200 },
+        (): Append => (_, at) => Promise.reject(new VersionConflict(stream, at)),
+      ),
+    );
+    await expect(ledger.record(stream, command(note("n")))).rejects.toBeInstanceOf(Overloaded);
+    next();
+    await ledger.record(stream, command(note("n")));
+    expect(await types()).toHaveLength(3);
   });
 });
 
