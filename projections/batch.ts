@@ -1,5 +1,6 @@
 import type { RecordedEvent } from "../shared/domain/event.ts";
 import { wireIdOf } from "../shared/verification/ids.ts";
+import { epochMs } from "./epoch-ms.ts";
 import type { FirstEvents } from "./first-events.ts";
 import type { Context, FirstEvent, Projection } from "./projection.ts";
 import { createRowCache, type Entry, type RowCache } from "./row-cache.ts";
@@ -128,7 +129,7 @@ export function openBatch(
       let clockMs = clockBefore;
       let works: Work[] = [];
       for (const event of events) {
-        clockMs = Math.max(clockMs, Date.parse(event.meta.recordedAt));
+        clockMs = Math.max(clockMs, epochMs(event.meta.recordedAt));
         const tracked = kinds.get(event.stream.slice(0, event.stream.indexOf("-")));
         if (!tracked) continue;
         if (event.revision === 0) firsts.pass(event);

@@ -3,6 +3,7 @@ import { type RunEvent, runEvent } from "../../shared/domain/run/events.ts";
 import { evolve, isTerminal, type Run, unknownRun } from "../../shared/domain/run/run.ts";
 import { noWaits } from "../../shared/domain/run/wait.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
+import { epochMs } from "../epoch-ms.ts";
 import { type Context, type Happened, happened, type Projection } from "../projection.ts";
 import { spanClass } from "../row-store.ts";
 import { newRun } from "./new-run.ts";
@@ -76,7 +77,7 @@ function move(next: Writable<RunRow>, row: RunRow, event: Happened<RunEvent>): v
   next.completedAt = event.meta.at;
   next.openParent = null;
   if (next.startedAt !== null)
-    next.durationMs = Math.max(0, Date.parse(event.meta.at) - Date.parse(next.startedAt));
+    next.durationMs = Math.max(0, epochMs(event.meta.at) - epochMs(next.startedAt));
   if (event.content !== undefined && "output" in event.content) next.output = event.content.output;
   if ("hasError" in event.data && event.data.hasError) {
     countError(next);

@@ -2,6 +2,7 @@ import type { RecordedEvent } from "../../shared/domain/event.ts";
 import type { RunEvent } from "../../shared/domain/run/events.ts";
 import { evolveStep } from "../../shared/domain/run/step.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
+import { epochMs } from "../epoch-ms.ts";
 import { type Context, type Happened, happened, type Projection } from "../projection.ts";
 import { type StepRow, stepsView } from "./steps.table.ts";
 
@@ -24,21 +25,21 @@ export const steps: Projection<StepRow> = {
     const known = happened<RunEvent>(event);
     if (known.type === "run.noted") {
       if (!row || known.data.outcome !== "error") return row;
-      return { ...row, ...touched(event), errorCount: row.errorCount + 1 };
+      const touched = { updatedAt: event.meta.recordedAt, updatedPosition: event.position };
+      return { ...row, ...touched, errorCount: row.errorCount + 1 };
     }
     return stepAfter(row, known as Happened<StepEvent>, id);
   },
 };
 
-const touched = ({ meta, position }: RecordedEvent) => ({
-  updatedAt: meta.recordedAt,
-  updatedPosition: position,
-});
-
 function stepAfter(before: StepRow | undefined, event: Happened<StepEvent>, id: string): StepRow {
   const { status, attempt } = evolveStep(before, event);
-  const row: StepRow = { ...(before ?? firstSeen(event, id)), ...touched(event), status, attempt };
-  const { at } = event.meta;
+  const { at, recordedAt } = event.meta;
+  const row: StepRow = before ? { ...before } : firstSeen(event, id);
+  row.status = status;
+  row.attempt = attempt;
+  row.updatedAt = recordedAt;
+  row.updatedPosition = event.position;
   switch (event.type) {
     case "step.scheduled":
       row.stepType = event.data.stepType ?? row.stepType;
@@ -70,7 +71,7 @@ function stepAfter(before: StepRow | undefined, event: Happened<StepEvent>, id: 
 
 function ended(row: StepRow, at: string): StepRow {
   row.completedAt = at;
-  if (row.startedAt !== null) row.durationMs = Math.max(0, Date.parse(at) - Date.parse(row.startedAt));
+  if (row.startedAt !== null) row.durationMs = Math.max(0, epochMs(at) - epochMs(row.startedAt));
   return row;
 }
 
