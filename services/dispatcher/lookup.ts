@@ -12,14 +12,15 @@ export type Resolve = (
   options: LookupOptions & { all: true },
 ) => Promise<readonly LookupAddress[]>;
 
-/** Resolves a name once and passes on what it vetted, and that only where every address may be called: one forbidden among
- *  public ones is somebody trying. Node does not ask it about addresses; those are judged before. */
+/** Resolves a name once and passes on what it vetted, and that only where every address may be called: one
+ *  forbidden among public ones is somebody trying. Node does not ask it about addresses; those are judged
+ *  before. */
 export function vettedLookup(
   mayCall: (address: string) => boolean,
   resolve: Resolve = systemLookup,
 ): LookupFunction {
-  /** The system resolves a few names at a time. Those who wait for the same one wait together, so that a name whose
-   *  servers are silent takes one place and not all. */
+  /** The system resolves a few names at a time. Those who wait for the same one wait together, so that a
+   *  name whose servers are silent takes one place and not all. */
   const resolving = new Map<string, Promise<readonly LookupAddress[]>>();
 
   function resolveOnce(hostname: string, options: LookupOptions): Promise<readonly LookupAddress[]> {

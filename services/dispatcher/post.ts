@@ -97,32 +97,32 @@ function send(client: Got, { url, request, startMs, receivedBefore, signal }: Se
     const stream = client.stream(url, { headers, body, ...(signal ? { signal } : {}) });
     const chunks: Buffer[] = [];
     let response: IncomingMessage | undefined;
+    let socket: Socket | undefined;
     let receivedBytes = 0;
 
     const answer = (): Answer => ({ excerpt: excerptOf(chunks), ...(response ? { response } : {}) });
-    const end = (status = 0) => resolve(answered(answer(), status, performance.now() - startMs));
+    const end = () => resolve(answered(answer(), performance.now() - startMs));
 
-    let socket: Socket | undefined;
     stream.once("response", (received: IncomingMessage) => {
       response = received;
-      socket = received.socket; // It may be given back before the stream ends, and then the response has none.
+      socket = received.socket; // The response has none any more once it was given back.
     });
     stream.on("data", (chunk: Buffer) => {
       if (receivedBytes < EXCERPT_BYTES) chunks.push(chunk);
       receivedBytes += chunk.length;
       if (receivedBytes <= READ_BYTES_MAX) return;
-      end(response?.statusCode);
+      end();
       stream.destroy();
     });
     stream.once("end", () => {
       if (socket) receivedBefore.set(socket, socket.bytesRead);
-      end(response?.statusCode);
+      end();
     });
     // It stays on: what goes wrong after the end is nobody's fault, and must not end the process.
     stream.on("error", (error: RequestError) => {
-      const lost = stream.socket;
-      const isLost = stream.reusedSocket && lost?.bytesRead === receivedBefore.get(lost as Socket);
       const outcome = failed(error, answer(), url.protocol === "https:", performance.now() - startMs);
+      const used = stream.reusedSocket ? stream.socket : undefined;
+      const isLost = used !== undefined && used.bytesRead === receivedBefore.get(used);
       resolve(outcome.outcome === "reset" && isLost ? "connection_lost" : outcome);
     });
     // An answer that leaves HTTP has no end.

@@ -1,6 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 
-/** One version of the signature: what its secrets look like, and how they sign. Another version joins the list below. */
+/** One version of the signature: what its secrets look like, and how they sign. Another version joins the
+ *  list below. */
 type Scheme = { version: string; prefix: string; sign(secret: string, content: Content): string };
 
 /** What is signed is `<id>.<timestamp>.<body>`, the body being the very bytes on the wire. */
@@ -42,8 +43,8 @@ export class InvalidSecret extends Error {
 /** A new secret: `whsec_` and the standard base64 of 32 random bytes. */
 export const generateSecret = (): string => `${v1.prefix}${randomBytes(SECRET_BYTES).toString("base64")}`;
 
-/** The value of `webhook-signature`: one entry for each secret, the current one's first. The id says which delivery it is,
- *  the timestamp, in Unix seconds, when this attempt was made. Throws InvalidSecret. */
+/** The value of `webhook-signature`: one entry for each secret, the current one's first. The id says which
+ *  delivery it is, the timestamp, in Unix seconds, when this attempt was made. Throws InvalidSecret. */
 export function sign(
   secrets: readonly string[],
   id: string,
@@ -58,8 +59,9 @@ export function sign(
   return secrets.map((secret) => entry(secret, content)).join(" ");
 }
 
-/** Whether one of the secrets signed this, and lately: the timestamp may be 300 seconds away from `nowSeconds`, either way.
- *  Entries of versions that we do not know are skipped. Whoever receives it twice knows it by its id. Throws InvalidSecret. */
+/** Whether one of the secrets signed this, and lately: the timestamp may be 300 seconds away from
+ *  `nowSeconds`, either way. Entries of versions that we do not know are skipped. Whoever receives it
+ *  twice knows it by its id. Throws InvalidSecret. */
 export function verify(
   secrets: readonly string[],
   { id, timestamp, signature }: ReceivedHeaders,
@@ -74,7 +76,8 @@ export function verify(
 
   const content = { head: `${id}.${timestamp}.`, body };
   const expected = secrets.map((secret) => entry(secret, content));
-  // A proxy that joins two headers puts `, ` between them: what comes after an entry's second comma is dropped.
+  // A proxy that joins two headers puts `, ` between them: what comes after an entry's second comma is
+  // dropped.
   const received = signature.split(" ").map((text) => text.split(",", 2).join(","));
   const matches = received.some((text) => expected.some((own) => isEqual(own, text)));
   return matches ? { ok: true } : { ok: false, reason: "no_match" };
@@ -87,8 +90,8 @@ function entry(secret: string, content: Content): string {
   return `${version},${signWith(trimmed, content)}`;
 }
 
-/** Stricter than most, who take anything: a key that is too short is weak, and base64 that is not quite standard is
- *  read differently, or not at all, elsewhere. */
+/** Stricter than most, who take anything: a key that is too short is weak, and base64 that is not quite
+ *  standard is read differently, or not at all, elsewhere. */
 function keyOf(secret: string): Buffer {
   const text = secret.startsWith(v1.prefix) ? secret.slice(v1.prefix.length) : secret;
   if (!STANDARD_BASE64.test(text)) throw new InvalidSecret("a secret is `whsec_` and padded standard base64");

@@ -1,74 +1,99 @@
+import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 
-/** Networks that may be called though they are not public, or over plain HTTP: addresses and their prefix lengths. */
-export type AllowList = readonly [ipaddr.IPv4 | ipaddr.IPv6, number][];
+type Address = ipaddr.IPv4 | ipaddr.IPv6;
+type Network = [Address, number];
 
-/** CIDRs, parsed; throws for one that is not. */
-export const parseAllowList = (cidrs: readonly string[]): AllowList =>
-  cidrs.map((cidr) => ipaddr.parseCIDR(cidr));
+/** Networks that may be called though they are not public, and over plain HTTP. */
+export type AllowList = readonly Network[];
 
-/** What ipaddr.js calls what only the public internet has. Everything else is special by an IANA registry. */
-const PUBLIC = "unicast";
-const NAT64_PREFIXES = [ipaddr.IPv6.parseCIDR("64:ff9b::/96"), ipaddr.IPv6.parseCIDR("64:ff9b:1::/48")];
-/** Special-purpose blocks that the library counts as unicast. */
-const ALSO_SPECIAL = [
-  "192.88.99.0/24",
-  "100.100.100.200/32",
-  "2001:db8::/32",
-  "3fff::/20",
-  "5f00::/16",
-  "::/8",
-  "fec0::/10",
-].map((cidr) => ipaddr.parseCIDR(cidr));
+/** Where a webhook goes, or, in words for people, why it may not go there. */
+export type Target = { ok: true; url: URL } | { ok: false; reason: string };
 
-const within = (address: ipaddr.IPv4 | ipaddr.IPv6, list: AllowList): boolean =>
-  list.some(([network, bits]) => network.kind() === address.kind() && address.match(network, bits));
+/** Parses CIDRs such as `10.1.0.0/16` and `fd00::/8`; an address alone is a network of one. Throws for
+ *  anything else. */
+export const parseAllowList = (cidrs: readonly string[]): AllowList => cidrs.map(networkOf);
 
-/** The IPv4 address that an IPv6 one stands for: mapped, or behind NAT64 or 6to4. */
-function unwrap(address: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv4 | ipaddr.IPv6 {
-  if (!(address instanceof ipaddr.IPv6)) return address;
-  if (address.isIPv4MappedAddress()) return address.toIPv4Address();
-  const bytes = address.toByteArray();
-  if (NAT64_PREFIXES.some((prefix) => address.match(prefix))) return new ipaddr.IPv4(bytes.slice(12));
-  if (address.range() === "6to4") return new ipaddr.IPv4(bytes.slice(2, 6));
-  return address;
+function networkOf(cidr: string): Network {
+  const [text = "", bitsText, ...rest] = cidr.trim().split("/");
+  const address = text.includes("%") ? undefined : addressOf(text);
+  const bitsMax = text.includes(":") ? 128 : 32;
+  const bits = bitsText === undefined ? bitsMax : Number(bitsText);
+  // Addresses are compared without the mapping into IPv6, so a network must not be wider than it.
+  const bitsMin = bitsMax === 128 && address?.kind() === "ipv4" ? 96 : 0;
+  const isNumber = bitsText === undefined || /^(0|[1-9]\d{0,2})$/.test(bitsText);
+  if (!address || rest.length > 0 || !isNumber || bits > bitsMax || bits < bitsMin)
+    throw new RangeError(`not a network: ${cidr}`);
+  return [address, bits - bitsMin];
 }
 
-/** Whether this address may be connected to: public, or inside the allow list. An address that wraps another is judged as
- *  the other, and its wrapping is never public. */
-export function isAllowed(text: string, allow: AllowList): boolean {
-  const bare = text.startsWith("[") ? text.slice(1, -1) : text;
-  if (!ipaddr.isValid(bare)) return false;
-  const address = ipaddr.parse(bare);
-  const inner = unwrap(address);
-  if (within(inner, allow) || within(address, allow)) return true;
-  if (inner !== address && !(address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress())) return false;
-  return inner.range() === PUBLIC && !within(inner, ALSO_SPECIAL);
+/** An IPv4 address that is written as an IPv6 one is the IPv4 address. */
+function unmapped(address: Address): Address {
+  return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() ? address.toIPv4Address() : address;
 }
 
-export type Target = {
-  url: URL /** Plain HTTP: every address must stand in the allow list, public or not. */;
-  insecure: boolean;
-};
+/** What of IPv6 is given out for the internet. The rest has loopback, wrapped and local addresses in it,
+ *  or nothing yet. */
+const GLOBAL_IPV6 = parseAllowList(["2000::/3"]);
+/** One cloud's service for its own machines, at an address like any other's. */
+const ALSO_SPECIAL = parseAllowList(["168.63.129.16"]);
 
-/** A URL that may be called as far as its text tells, or why it may not. Names are judged again when they are resolved. */
-export function checkTarget(text: string, allow: AllowList): Target | { reason: string } {
-  if (!URL.canParse(text)) return { reason: "the URL cannot be read" };
-  const url = new URL(text);
-  if (url.protocol !== "https:" && url.protocol !== "http:")
-    return { reason: "the URL must begin with https:" };
+/** Whether an address is one of the public internet's. Those that carry an IPv4 address into other
+ *  networks (NAT64, 6to4, Teredo, ISATAP) are not, whatever they carry; one that merely writes an IPv4
+ *  address as IPv6 is judged as that. */
+export function isPublic(text: string): boolean {
+  const address = addressOf(text);
+  if (address?.range() !== "unicast" || isWithin(address, ALSO_SPECIAL)) return false;
+  return !(address instanceof ipaddr.IPv6) || (isWithin(address, GLOBAL_IPV6) && !isIsatap(address));
+}
+
+/** Whether this address may be called: with TLS those of the public internet, and any inside the allow
+ *  list. */
+export const mayCall = (address: string, protocol: string, allow: AllowList): boolean =>
+  isListed(address, allow) || (protocol === "https:" && isPublic(address));
+
+/** Judges a URL as far as its text tells. What a name stands for is judged when it is resolved, at each
+ *  connection. */
+export function checkTarget(text: string, allow: AllowList): Target {
+  const url = URL.parse(text);
+  if (!url) return refused("the URL cannot be read");
+  if (url.protocol !== "https:" && url.protocol !== "http:") return refused("the URL must begin with https:");
   if (url.username !== "" || url.password !== "")
-    return { reason: "the URL must not have a name or password in it" };
-  const insecure = url.protocol === "http:";
-  if (insecure && allow.length === 0) return { reason: "the URL must begin with https:" };
-  const host = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
-  if (ipaddr.isValid(host) && !isAllowed(host, allow)) return { reason: "the address is not public" };
-  if (insecure && ipaddr.isValid(host) && !isListed(host, allow))
-    return { reason: "the URL must begin with https:" };
-  return { url, insecure };
+    return refused("the URL must not have a user name or a password in it");
+  const address = literalOf(url.hostname);
+  // A name might resolve into the allow list, if there is one.
+  const plain = address === undefined ? allow.length > 0 : isListed(address, allow);
+  if (address !== undefined && !plain && !isPublic(address))
+    return refused("the URL must name a public address");
+  if (url.protocol === "http:" && !plain) return refused("the URL must begin with https:");
+  return { ok: true, url };
 }
 
-/** Whether this address stands in the allow list itself. */
-export function isListed(text: string, allow: AllowList): boolean {
-  return ipaddr.isValid(text) && within(unwrap(ipaddr.parse(text)), allow);
+const refused = (reason: string): Target => ({ ok: false, reason });
+
+/** The address that a host is without being resolved; `URL` has already brought its spelling into order. */
+function literalOf(hostname: string): string | undefined {
+  const bare = hostname.replace(/^\[(.*)\]$/, "$1").replace(/\.$/, "");
+  if (bare === "localhost" || bare.endsWith(".localhost")) return "127.0.0.1";
+  return isIP(bare) === 0 ? undefined : bare;
 }
+
+function isListed(text: string, allow: AllowList): boolean {
+  const address = addressOf(text);
+  return address !== undefined && isWithin(address, allow);
+}
+
+/** Undefined for what is not written as an address: the library would read some of it as one. It also
+ *  takes `::8.8.8.8` for `::ffff:8.8.8.8`, so IPv6 goes through `URL`, which writes it without dots. */
+function addressOf(text: string): Address | undefined {
+  if (isIP(text) === 0) return undefined;
+  const bare = text.split("%", 1).join("");
+  const plain = bare.includes(":") ? URL.parse(`http://[${bare}]`)?.hostname.slice(1, -1) : bare;
+  return plain === undefined ? undefined : unmapped(ipaddr.parse(plain));
+}
+
+const isWithin = (address: Address, allow: AllowList): boolean =>
+  allow.some(([network, bits]) => network.kind() === address.kind() && address.match(network, bits));
+
+const isIsatap = ({ parts: [, , , , fifth, sixth] }: ipaddr.IPv6): boolean =>
+  (fifth === 0 || fifth === 0x200) && sixth === 0x5efe;

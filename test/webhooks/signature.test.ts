@@ -11,7 +11,8 @@ const body = '{"test": 2432232314}';
 const signature = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
 const event = "evt_01J9ZK3W8E5T6Y7U8I9O0PQRST";
 const completed =
-  '{"type":"run.completed","timestamp":"2025-01-01T00:00:00.000Z","data":{"runId":"run_42","status":"completed","seq":7}}';
+  '{"type":"run.completed","timestamp":"2025-01-01T00:00:00.000Z",' +
+  '"data":{"runId":"run_42","status":"completed","seq":7}}';
 const awaiting =
   '{"type":"run.awaiting_input","timestamp":"2025-01-01T00:00:00.000Z","data":{"prompt":"Größe? 💥"}}';
 const bytes = (text: string) => new TextEncoder().encode(text);

@@ -2,7 +2,8 @@ const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 
-/** How long to wait before the first attempt, the second, and so on, in milliseconds: ten attempts within 75 h 35 m 5 s. */
+/** How long to wait before the first attempt, the second, and so on, in milliseconds: ten attempts within
+ *  75 h 35 m 5 s. */
 export const defaultScheduleMs: readonly number[] = [
   0,
   5 * SECOND_MS,
@@ -43,8 +44,9 @@ export type AfterAttempt =
   | { kind: "retry"; nextAttemptAtMs: number; scheduleStep: number }
   | { kind: "exhausted" };
 
-/** What follows an attempt. The next one is never earlier than the schedule says, nor than the receiver asked for, as far
- *  as that is at most a day and within the time that the whole schedule takes. Jitter only ever makes it later. */
+/** What follows an attempt. The next one is never earlier than the schedule says, nor than the receiver
+ *  asked for, as far as that is at most a day and within the time that the whole schedule takes. Jitter
+ *  only ever makes it later. */
 export function afterAttempt(attempt: EndedAttempt): AfterAttempt {
   const { outcome, nowMs, firstAttemptAtMs, random, retryAfterMs = 0 } = attempt;
   const scheduleMs = attempt.scheduleMs ?? defaultScheduleMs;
@@ -70,8 +72,8 @@ const HTTP_DATE = new RegExp(
     `${DAYS} ${MONTHS} [ \\d]\\d ${TIME} \\d{4})$`,
 );
 
-/** The pause that a `Retry-After` header asks for, in milliseconds: seconds, whole or not, or a date. One in the past is 0,
- *  what is neither is undefined. */
+/** The pause that a `Retry-After` header asks for, in milliseconds: seconds, whole or not, or a date. One
+ *  in the past is 0, what is neither is undefined. */
 export function parseRetryAfter(header: string | undefined, nowMs: number): number | undefined {
   const text = header?.trim() ?? "";
   if (/^-?(\d+(\.\d*)?|\.\d+)$/.test(text)) return pause(Number(text) * SECOND_MS);
