@@ -8,12 +8,11 @@ import { steps } from "./steps/steps.ts";
 import { workspaces } from "./workspaces/workspaces.ts";
 
 /** Every view there is. The history is told of the endpoints as the projector passes them. */
-export const allProjections = (history: EndpointHistory): readonly Projection[] =>
-  [
-    runs,
-    steps,
-    createDeliveries(history),
-    endpoints,
-    apiKeys,
-    workspaces,
-  ] as unknown as readonly Projection[];
+export const allProjections = (history: EndpointHistory): readonly Projection[] => [
+  runs,
+  steps,
+  createDeliveries(history),
+  endpoints,
+  apiKeys,
+  workspaces,
+];

@@ -28,8 +28,8 @@ type Work = {
 export type Batch = {
   /** The next events; `clockMs` is the latest `recordedAt` before them. Answers with the latest one after them. */
   apply(events: readonly RecordedEvent[], clockMs: number): Promise<number>;
-  /** Writes what changed. */
-  flush(): Promise<void>;
+  /** Writes what changed. Answers with the size of all that was written, in characters. */
+  flush(): Promise<number>;
   /** What could not be applied, and is passed over from now on. */
   parked: readonly Parked[];
 };
@@ -41,6 +41,7 @@ export function openBatch(
   writer: RowWriter,
 ): Batch {
   const parked: Parked[] = [];
+  let characters = 0;
   const kinds = byKind(views);
 
   function park(tracked: Tracked, event: RecordedEvent, error: unknown): void {
@@ -102,7 +103,10 @@ export function openBatch(
   async function flush(): Promise<void> {
     for (const { projection, cache } of views) {
       const changes = cache.changes();
-      if (changes.length > 0) cache.written(changes, await writer.write(projection, changes));
+      if (changes.length === 0) continue;
+      const sizes = await writer.write(projection, changes);
+      cache.written(changes, sizes);
+      for (const size of sizes) characters += size;
     }
   }
 
@@ -158,6 +162,7 @@ export function openBatch(
     async flush() {
       await flush();
       for (const one of parked) await writer.park(one);
+      return characters;
     },
   };
 }

@@ -8,6 +8,9 @@ import type { Projection } from "./projection.ts";
 import { type Checkpoint, type Parked, type RowStore, zeroCheckpoint } from "./row-store.ts";
 
 const BATCH_EVENTS = 4000;
+/** Rows of a transaction are in memory until it is over: where they are large it takes fewer events. */
+const BATCH_CHARACTERS = 16 * 1024 * 1024;
+const FIRST_BATCH_EVENTS = 1000;
 const CHUNK_EVENTS = 250;
 
 export type ProjectorDeps = {
@@ -48,13 +51,16 @@ export class CheckpointLost extends Error {
 }
 
 /** Projections that are at the same position: they advance together, and every event is read once for all of them. */
-type Lane = { checkpoint: Checkpoint; tracked: Tracked[] };
+type Lane = { checkpoint: Checkpoint; tracked: Tracked[]; batchEvents: number };
 
 export async function openProjector(deps: ProjectorDeps): Promise<Projector> {
   const { store, rows, projections } = deps;
   const firsts = openFirstEvents(store);
   let lanes: Lane[] = [];
   const serving = new Set<string>();
+  const batchEventsMax = deps.batchEvents ?? BATCH_EVENTS;
+  const batchEventsAfter = (characters: number, events: number): number =>
+    Math.max(1, Math.min(batchEventsMax, Math.floor((BATCH_CHARACTERS * events) / Math.max(1, characters))));
 
   const keyOf = ({ name, version }: { name: string; version: number }): string => `${name} ${version}`;
 
@@ -72,7 +78,11 @@ export async function openProjector(deps: ProjectorDeps): Promise<Projector> {
       const status = known.get(keyOf(projection));
       if (status?.state === "live") serving.add(keyOf(projection));
       const ids = parked.filter((one) => keyOf(one) === keyOf(projection)).map(({ id }) => id);
-      lanes.push({ checkpoint: status ?? zeroCheckpoint, tracked: [track(projection, ids)] });
+      lanes.push({
+        checkpoint: status ?? zeroCheckpoint,
+        tracked: [track(projection, ids)],
+        batchEvents: Math.min(batchEventsMax, FIRST_BATCH_EVENTS),
+      });
     }
     join();
   }
@@ -116,9 +126,9 @@ export async function openProjector(deps: ProjectorDeps): Promise<Projector> {
   }
 
   /** The next events, a few at a time, so that they need not all be in memory for as long as a transaction takes. */
-  async function* read(after: bigint, until: bigint | undefined): AsyncGenerator<RecordedEvent[]> {
+  async function* read(after: bigint, limit: number, until?: bigint): AsyncGenerator<RecordedEvent[]> {
     let events: RecordedEvent[] = [];
-    for await (const event of store.readAll(after, { limit: deps.batchEvents ?? BATCH_EVENTS })) {
+    for await (const event of store.readAll(after, { limit })) {
       if (until !== undefined && event.position > until) break;
       events.push(upcast(event));
       if (events.length < CHUNK_EVENTS) continue;
@@ -130,7 +140,7 @@ export async function openProjector(deps: ProjectorDeps): Promise<Projector> {
 
   /** One transaction: rows and checkpoints of some events, for all views of a lane. Answers with how many there were. */
   async function advance(lane: Lane, until?: bigint): Promise<number> {
-    const chunks = read(lane.checkpoint.position, until);
+    const chunks = read(lane.checkpoint.position, lane.batchEvents, until);
     const first = await chunks.next();
     if (first.done) return 0;
     const before = lane.tracked.map(({ parked }) => new Set(parked));
@@ -140,11 +150,12 @@ export async function openProjector(deps: ProjectorDeps): Promise<Projector> {
         const batch = openBatch(store.ledger, lane.tracked, firsts, writer);
         let checkpoint = await seen(lane.checkpoint, first.value, batch);
         for await (const events of chunks) checkpoint = await seen(checkpoint, events, batch);
-        await batch.flush();
+        const characters = await batch.flush();
         for (const { projection } of lane.tracked) await writer.checkpoint(projection, checkpoint);
-        return { checkpoint, parked: batch.parked };
+        return { checkpoint, characters, parked: batch.parked };
       });
       lane.checkpoint = done.checkpoint;
+      lane.batchEvents = batchEventsAfter(done.characters, done.checkpoint.eventsSeen - seenBefore);
       for (const { cache } of lane.tracked) cache.settle();
       for (const one of done.parked) deps.onParked?.(one);
     } catch (error) {

@@ -1,22 +1,17 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { onTestFinished } from "vitest";
-import { apiKeys } from "../../projections/api-keys/api-keys.ts";
-import { createDeliveries } from "../../projections/deliveries/deliveries.ts";
-import { endpoints } from "../../projections/endpoints/endpoints.ts";
+import { allProjections as projectionsOf } from "../../projections/all.ts";
 import type { Projection } from "../../projections/projection.ts";
-import { runs } from "../../projections/runs/runs.ts";
 import { openSqliteRowStore } from "../../projections/sqlite-row-store.ts";
-import { steps } from "../../projections/steps/steps.ts";
-import { workspaces } from "../../projections/workspaces/workspaces.ts";
 import { createEndpointHistory } from "../../shared/domain/endpoint/history.ts";
 import type { EventStore } from "../../shared/event-store/event-store.ts";
 
 /** Every view there is, with a history of endpoints that knows what the log says so far. */
-export async function allProjections(store: Pick<EventStore, "readAll">): Promise<Projection[]> {
+export async function allProjections(store: Pick<EventStore, "readAll">): Promise<readonly Projection[]> {
   const history = createEndpointHistory();
   for await (const event of store.readAll(0n, { kind: "endpoint" })) history.take(event);
-  return [runs, steps, createDeliveries(history), endpoints, apiKeys, workspaces];
+  return projectionsOf(history);
 }
 
 /** A row store that is closed when the test ends. */
