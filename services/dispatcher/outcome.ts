@@ -37,10 +37,17 @@ const isSuccess = (status: number | undefined): boolean =>
 export const answered = (answer: Answer, durationMs: number): Outcome =>
   said(isSuccess(answer.response?.statusCode) ? "delivered" : "http_error", answer, durationMs);
 
+/** Node also takes an answer for complete whose only end is that of its connection, though we ended that. */
+const isWhole = ({ response }: Answer): boolean =>
+  response?.complete === true &&
+  ("content-length" in response.headers || "transfer-encoding" in response.headers);
+
 /** An attempt that ended with an error. A status that refuses is known once it was sent; one that accepts
  *  counts only with the end of its answer: until then the receiver has not finished accepting. */
 export function failed(error: RequestError, answer: Answer, isHttps: boolean, durationMs: number): Outcome {
   const status = answer.response?.statusCode;
+  // What a receiver sends after a whole answer, or does to its connection, is no part of the answer.
+  if (isWhole(answer)) return answered(answer, durationMs);
   if (status !== undefined && !isSuccess(status)) return said("http_error", answer, durationMs);
   return said(wordFor(error, status !== undefined, isHttps), answer, durationMs);
 }
