@@ -1,4 +1,5 @@
 import type { SQLInputValue, SQLOutputValue } from "node:sqlite";
+import { readJson } from "../shared/verification/read-json.ts";
 import type { Column, Index, StoredRow, Table, Value } from "./row-store.ts";
 
 /** A version's table in the file. */
@@ -97,6 +98,6 @@ export function coder(table: Table, present?: ReadonlySet<string>): Coder {
 /** Statements read integers as bigints, since positions pass 2^53. */
 function decoded(value: SQLOutputValue, type: Column["type"]): unknown {
   if (type === "text" || type === "position" || type === "bytes") return value;
-  if (type === "json") return JSON.parse(value as string);
+  if (type === "json") return readJson(value as string);
   return type === "boolean" ? Number(value) === 1 : Number(value);
 }

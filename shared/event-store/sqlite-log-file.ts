@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import type { Meta, RecordedEvent } from "../domain/event.ts";
+import type { JsonObject, Meta, RecordedEvent } from "../domain/event.ts";
+import { readJson } from "../verification/read-json.ts";
 import { EPOCH, type Position, UnusableLog } from "./event-store.ts";
 
 /** "RLGR": how a log is told from another program's SQLite file. */
@@ -147,11 +148,11 @@ export function toEvent(row: EventRow, epoch: bigint): RecordedEvent {
       revision: Number(row.revision),
       position: epoch * EPOCH + BigInt(row.position),
       type: row.type,
-      data: row.data === "{}" ? {} : JSON.parse(row.data),
+      data: row.data === "{}" ? {} : (readJson(row.data) as JsonObject),
       meta,
       leaf: row.leaf,
     };
-    if (row.content !== null) event.content = JSON.parse(row.content);
+    if (row.content !== null) event.content = readJson(row.content) as JsonObject;
     return event;
   } catch (error) {
     throw new DamagedEvent(epoch * EPOCH + BigInt(row.position), (error as Error).message, { cause: error });

@@ -1,5 +1,6 @@
 import type { Meta } from "../domain/event.ts";
 import { canonical, encodeLeaf, encodeMeta, leafHash, saltedHash } from "./canonical.ts";
+import { readJson } from "./read-json.ts";
 
 /** An event as the store holds it: texts that nobody has parsed, let alone believed. */
 export type StoredEvent = {
@@ -31,7 +32,7 @@ export const isErasedIn = ({ content }: StoredEvent, { contentHash }: Meta): boo
 export const problemOfEvent = (ledger: string, event: StoredEvent, meta: Meta): string | undefined =>
   problemOfData(event, meta) ?? problemOfContent(event, meta) ?? problemOfLeaf(ledger, event);
 
-const isCanonical = (text: string): boolean => canonical(JSON.parse(text)) === text;
+const isCanonical = (text: string): boolean => canonical(readJson(text)) === text;
 
 function problemOfData(event: StoredEvent, meta: Meta): string | undefined {
   if (saltedHash(event.dataSalt, event.data) !== meta.dataHash)
