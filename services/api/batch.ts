@@ -32,8 +32,8 @@ export type BatchAnswer = {
 /** How many items of one run are decided together: what fits one append. */
 const TOGETHER = 100;
 
-/** Records the items of many runs. A bad item never fails the others; those of one run are taken in order, each decided on
- *  top of the earlier ones that were accepted. */
+/** Records the items of many runs. A bad item never fails the others; those of one run are taken in order,
+ *  each decided on top of the earlier ones that were accepted. */
 export async function recordBatch(
   ledger: Ledger,
   principal: Principal,
@@ -59,19 +59,23 @@ export async function recordBatch(
     }
   }
   let position = 0n;
+  // Runs are recorded side by side: each moves the position on from where it is by then.
+  const reach = (by: bigint): void => {
+    position = max(position, by);
+  };
   await Promise.all(
     [...runs].map(async ([stream, entries]) => {
       for (let from = 0; from < entries.length; ) {
         const next = entries[from];
         if (!next) break;
         if (next.creates) {
-          position = max(position, await create(ledger, caller, next, answers));
+          reach(await create(ledger, caller, next, answers));
           from++;
           continue;
         }
         const until = entries.findIndex(({ creates }, index) => index > from && creates);
         const some = entries.slice(from, Math.min(until < 0 ? entries.length : until, from + TOGETHER));
-        position = max(position, await recordSome(ledger, caller, stream, some, answers));
+        reach(await recordSome(ledger, caller, stream, some, answers));
         from += some.length;
       }
     }),
@@ -167,7 +171,8 @@ function said(index: number, stream: string, outcome: Outcome): BatchAnswer {
   return { index, outcome: replayed ? "replayed" : "recorded", runId, ...eventAnswer(outcome.event) };
 }
 
-/** `refused` is the domain's no; `invalid` is what could never be recorded. What may be sent again fails the whole batch. */
+/** `refused` is the domain's no; `invalid` is what could never be recorded. What may be sent again fails
+ *  the whole batch. */
 function failed(index: number, error: unknown): BatchAnswer {
   if (!(error instanceof Refusal) && !(error instanceof Problem)) throw error;
   const { code } = error;
