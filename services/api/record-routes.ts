@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { foldRun } from "../../projections/runs/runs.ts";
+import type { JsonObject, RecordedEvent } from "../../shared/domain/event.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import { Problem } from "../../shared/platform/errors.ts";
+import { canonical } from "../../shared/verification/canonical.ts";
 import { streamOf, wireIdOf } from "../../shared/verification/ids.ts";
 import { recordBatch } from "./batch.ts";
 import {
@@ -153,10 +155,11 @@ export function recordRoutes({ ledger, limits }: RecordDeps): Route[] {
           commandOf(call),
           creationItem(call.body),
         );
-        const row = foldRun([created]);
-        if (!row) throw new Error("a created run has no row");
         const content = readsContent(call.principal);
-        const recipients = created.content?.recipients as readonly unknown[] | undefined;
+        const stored = content ? asStored(created) : created;
+        const row = foldRun([stored]);
+        if (!row) throw new Error("a created run has no row");
+        const recipients = stored.content?.recipients as readonly unknown[] | undefined;
         const recipientRuns = children.map(({ stream }, index) => ({
           id: wireIdOf(stream),
           ...(content && recipients ? { recipient: recipients[index] } : {}),
@@ -191,6 +194,13 @@ export function recordRoutes({ ledger, limits }: RecordDeps): Route[] {
     }),
   ];
 }
+
+/** With the members of what was written in the order in which they are stored: an answer and its replay
+ *  are the same bytes. */
+const asStored = (event: RecordedEvent): RecordedEvent =>
+  event.content === undefined
+    ? event
+    : { ...event, content: JSON.parse(canonical(event.content)) as JsonObject };
 
 /** Limits that an operator may have lowered. */
 function checkCreation(body: NewRun, limits: RecordDeps["limits"]): void {
