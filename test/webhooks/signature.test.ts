@@ -191,6 +191,11 @@ describe("a secret", () => {
 });
 
 describe("signing", () => {
+  it("goes on with more secrets than it keeps prepared", () => {
+    for (let count = 0; count < 1001; count++) sign([generateSecret()], id, at, body);
+    expect(sign([first], id, at, body)).toBe(signature);
+  });
+
   it.each(["", "a.b", "a b", "a\n"])("refuses the id %j", (wrong) => {
     expect(() => sign([first], wrong, at, body)).toThrow(RangeError);
   });
