@@ -82,7 +82,14 @@ export type Lane = {
   lost: boolean;
   /** Why it was lost. */
   failure?: unknown;
+  /** Its events when it was last used, as it counts against all that is kept. */
+  weight: number;
 };
+
+/** Folds grow with their events: so many are kept in memory, of all streams together. */
+const EVENTS_MAX = 500_000;
+
+const newLane = (fold: Fold): Lane => ({ fold, pending: undefined, lost: false, weight: 0 });
 
 /** The folds of the streams written lately. A fold that counted on an append that failed is dropped, never
  *  mended. */
@@ -93,6 +100,7 @@ export function openLanes(
 ) {
   const lanes = new Map<string, Lane>();
   const opening = new Map<string, Promise<Lane>>();
+  let weight = 0;
 
   const aggregateOf = (stream: string): Aggregate => {
     const aggregate = aggregates[stream.slice(0, stream.indexOf("-"))];
@@ -103,19 +111,25 @@ export function openLanes(
   function keep(stream: string, lane: Lane): Lane {
     lanes.delete(stream);
     lanes.set(stream, lane);
-    if (lanes.size > foldsMax) {
-      for (const [oldest, { pending }] of lanes) {
-        if (pending === undefined && oldest !== stream) lanes.delete(oldest);
-        if (lanes.size <= foldsMax) break;
-      }
+    weight += lane.fold.events - lane.weight;
+    lane.weight = lane.fold.events;
+    for (const [oldest, other] of lanes) {
+      if (lanes.size <= foldsMax && weight <= EVENTS_MAX) break;
+      if (other.pending === undefined && other !== lane) forget(oldest, other);
     }
     return lane;
+  }
+
+  function forget(stream: string, lane: Lane): void {
+    if (lanes.get(stream) !== lane) return;
+    lanes.delete(stream);
+    weight -= lane.weight;
   }
 
   async function read(stream: string): Promise<Lane> {
     const aggregate = aggregateOf(stream);
     const fold = await readOn(store, aggregate, stream, emptyFold(aggregate));
-    return lanes.get(stream) ?? keep(stream, { fold, pending: undefined, lost: false });
+    return lanes.get(stream) ?? keep(stream, newLane(fold));
   }
 
   return {
@@ -134,10 +148,7 @@ export function openLanes(
     peek: (stream: string): Fold | undefined => lanes.get(stream)?.fold,
     /** The lane of a stream that is thought to be new: no read; an append tells whether it is. */
     openNew(stream: string): Lane {
-      return (
-        lanes.get(stream) ??
-        keep(stream, { fold: emptyFold(aggregateOf(stream)), pending: undefined, lost: false })
-      );
+      return lanes.get(stream) ?? keep(stream, newLane(emptyFold(aggregateOf(stream))));
     },
     /** Reads what the stream has beyond the lane; true when there was more. */
     async refresh(stream: string, lane: Lane): Promise<boolean> {
@@ -150,7 +161,7 @@ export function openLanes(
     drop(stream: string, lane: Lane, failure: unknown): void {
       lane.failure ??= failure;
       lane.lost = true;
-      if (lanes.get(stream) === lane) lanes.delete(stream);
+      forget(stream, lane);
     },
   };
 }
