@@ -1,4 +1,4 @@
-import { createServer } from "node:http";
+import { createServer, type Server as HttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { openSqliteRows } from "../projections/sqlite-row-store.ts";
 import { openInProcessBus } from "../shared/bus/in-process-bus.ts";
@@ -41,6 +41,8 @@ export type Server = {
 export async function openServer({ config, log, clock, say, onFatal }: ServerDeps): Promise<Server> {
   const folder = config.data;
   prepareFolder(folder);
+  // Before anything is made or said: a port that somebody has is a reason to stop.
+  if (config.port !== 0) await listen(createServer(), config).then(({ http }) => closed(http));
   const metrics = openMetrics();
   const closing: (() => Promise<unknown> | unknown)[] = [];
   const close = async () => {
@@ -120,7 +122,7 @@ export async function openServer({ config, log, clock, say, onFatal }: ServerDep
     const api = await openApi({ config, ledger, vault, rows, progress, clock, log, metrics, followers, bus });
     const http = createServer({ keepAliveTimeout: 75_000, requestTimeout: 60_000 }, api.app);
     closing.push(() => api.close(http));
-    const url = await listen(http, config);
+    const { url } = await listen(http, config);
     log.info({ url, ledger: ledger.id, data: folder }, "server.started");
     return { url, close };
   } catch (error) {
@@ -129,7 +131,7 @@ export async function openServer({ config, log, clock, say, onFatal }: ServerDep
   }
 }
 
-function listen(http: ReturnType<typeof createServer>, { host, port }: Config): Promise<string> {
+function listen(http: HttpServer, { host, port }: Config): Promise<{ http: HttpServer; url: string }> {
   return new Promise((resolve, reject) => {
     http.once("error", (error: NodeJS.ErrnoException) => {
       const why = error.code === "EADDRINUSE" ? "the port is in use" : error.message;
@@ -138,7 +140,9 @@ function listen(http: ReturnType<typeof createServer>, { host, port }: Config): 
     http.listen(port, host, () => {
       const address = http.address() as AddressInfo; // A server that listens on TCP has one.
       const shown = address.family === "IPv6" ? `[${address.address}]` : address.address;
-      resolve(`http://${shown}:${address.port}`);
+      resolve({ http, url: `http://${shown}:${address.port}` });
     });
   });
 }
+
+const closed = (http: HttpServer): Promise<unknown> => new Promise((resolve) => http.close(resolve));

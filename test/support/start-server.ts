@@ -8,6 +8,10 @@ import { onTestFinished } from "vitest";
 export type StartedServer = {
   url: string;
   process: ChildProcess;
+  /** All that it wrote to standard error, once it has ended. */
+  said: Promise<string>;
+  /** The lines of its log so far. */
+  logged: readonly string[];
   /** Asks it to stop, and waits until it has. */
   stop(): Promise<void>;
 };
@@ -27,8 +31,10 @@ export async function startServer(
   onTestFinished(() => void child.kill("SIGKILL"));
   const exited = once(child, "exit");
   const said = text(child.stderr);
+  const logged: string[] = [];
   const started = new Promise<string>((resolve) => {
     createInterface({ input: child.stdout }).on("line", (line) => {
+      logged.push(line);
       const { msg, url } = JSON.parse(line) as { msg?: string; url?: string };
       if (msg === "server.started" && url !== undefined) resolve(url);
     });
@@ -39,6 +45,8 @@ export async function startServer(
   return {
     url,
     process: child,
+    said,
+    logged,
     async stop() {
       child.kill("SIGTERM");
       await exited;
