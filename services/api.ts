@@ -3,7 +3,7 @@ import { oldestDue } from "../projections/deliveries/deliveries.table.ts";
 import type { RowReader } from "../projections/row-store.ts";
 import type { Bus } from "../shared/bus/bus.ts";
 import type { ApiKey } from "../shared/domain/access/api-key.ts";
-import { EPOCH } from "../shared/event-store/event-store.ts";
+import { EPOCH, type EventStore } from "../shared/event-store/event-store.ts";
 import { keyStream } from "../shared/ledger/keys.ts";
 import type { Ledger } from "../shared/ledger/ledger.ts";
 import type { Clock } from "../shared/platform/clock.ts";
@@ -31,6 +31,7 @@ type Deps = {
   metrics: Metrics;
   followers: Followers;
   bus: Bus;
+  checkAnswers?: boolean;
 };
 
 /** The API over this process's ledger and views. */
@@ -62,18 +63,7 @@ export async function openApi(deps: Deps) {
       return "reason" in target ? target.reason : undefined;
     },
     endpointsMax: config.limits.endpointsMax,
-    async grown(after, signal) {
-      if ((await head()) > after || signal.aborted) return;
-      await new Promise<void>((resolve) => {
-        const end = bus.subscribe(done);
-        signal.addEventListener("abort", done, { once: true });
-        function done() {
-          end();
-          signal.removeEventListener("abort", done);
-          resolve();
-        }
-      });
-    },
+    grown: (after, signal) => grownBeyond(ledger.store, bus, after, signal),
     stopping: stopping.signal,
     ledgerId: ledger.id,
     version,
@@ -98,6 +88,7 @@ export async function openApi(deps: Deps) {
     onAnswered: ({ method, route, status, durationMs }) =>
       metrics.http.observe({ method, route, status: `${status}` }, durationMs / 1000),
     isClosing: () => stopping.signal.aborted,
+    checkAnswers: deps.checkAnswers ?? false,
   });
   return {
     app,
@@ -112,6 +103,20 @@ export async function openApi(deps: Deps) {
       enough.abort();
     },
   };
+}
+
+/** Resolves once the log is longer than that, or when aborted. Listens before it looks: nothing is missed. */
+async function grownBeyond({ head }: EventStore, bus: Bus, after: bigint, signal: AbortSignal) {
+  const woken = Promise.withResolvers<void>();
+  const wake = () => woken.resolve();
+  const end = bus.subscribe(wake);
+  signal.addEventListener("abort", wake, { once: true });
+  try {
+    if ((await head()) <= after && !signal.aborted) await woken.promise;
+  } finally {
+    end();
+    signal.removeEventListener("abort", wake);
+  }
 }
 
 function gauges({ ledger, rows, progress, clock, metrics }: Deps): void {

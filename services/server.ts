@@ -29,6 +29,8 @@ export type ServerDeps = {
   say(line: string): void;
   /** Something that this process cannot go on with: it stops, and answers what is open before. */
   onFatal(error: Error): void;
+  /** In tests: an answer that is not what its route promises becomes a fault. */
+  checkAnswers?: boolean;
 };
 
 export type Server = {
@@ -37,8 +39,10 @@ export type Server = {
   close(): Promise<void>;
 };
 
-/** Everything on one machine: the API, the log and the followers in this process, the projector on a thread of its own. */
-export async function openServer({ config, log, clock, say, onFatal }: ServerDeps): Promise<Server> {
+/** Everything on one machine: the API, the log and the followers in this process, the projector on a thread of
+ *  its own. */
+export async function openServer(deps: ServerDeps): Promise<Server> {
+  const { config, log, clock, say, onFatal, checkAnswers = false } = deps;
   const folder = config.data;
   prepareFolder(folder);
   // Before anything is made or said: a port that somebody has is a reason to stop.
@@ -107,19 +111,10 @@ export async function openServer({ config, log, clock, say, onFatal }: ServerDep
     closing.push(() => rows.close());
 
     const { progress } = projector;
-    const followers = await openFollowers({
-      config,
-      ledger,
-      vault,
-      rows,
-      progress,
-      clock,
-      log,
-      metrics,
-      refusals,
-    });
+    const parts = { config, ledger, vault, rows, progress, clock, log, metrics };
+    const followers = await openFollowers({ ...parts, refusals });
     closing.push(() => followers.close());
-    const api = await openApi({ config, ledger, vault, rows, progress, clock, log, metrics, followers, bus });
+    const api = await openApi({ ...parts, followers, bus, checkAnswers });
     const http = createServer({ keepAliveTimeout: 75_000, requestTimeout: 60_000 }, api.app);
     closing.push(() => api.close(http));
     const { url } = await listen(http, config);

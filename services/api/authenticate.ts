@@ -1,5 +1,6 @@
-import { hash, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import { type ApiKey, checkKey, parseKey } from "../../shared/domain/access/api-key.ts";
+import { hashSecret } from "../../shared/ledger/keys.ts";
 import { Problem } from "../../shared/platform/errors.ts";
 import { knownPermissions } from "./permissions.ts";
 import { catalogue } from "./problems.ts";
@@ -10,9 +11,6 @@ export type AuthenticateDeps = {
   findKey: (workspace: string, keyId: string) => ApiKey | undefined | Promise<ApiKey | undefined>;
   now: () => number;
 };
-
-/** What is kept of a key in the log. */
-export const hashSecret = (secret: string): string => hash("sha256", secret, "hex");
 
 const equal = (one: string, other: string): boolean =>
   one.length === other.length && timingSafeEqual(Buffer.from(one, "latin1"), Buffer.from(other, "latin1"));

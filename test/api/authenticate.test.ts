@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { authenticator, hashSecret } from "../../services/api/authenticate.ts";
+import { authenticator } from "../../services/api/authenticate.ts";
 import { knownPermissions, permissions, producer } from "../../services/api/permissions.ts";
 import { type ApiKey, formatKey, unknownKey } from "../../shared/domain/access/api-key.ts";
+import { hashSecret } from "../../shared/ledger/keys.ts";
 
 const secret = "S".repeat(43);
 const nowMs = Date.parse("2026-01-01T00:00:00.000Z");

@@ -40,6 +40,7 @@ export async function openTestServer(options: Options = {}) {
     clock: clock ?? systemClock,
     say: (line) => void said.push(line),
     onFatal: (error) => void fatal.push(error),
+    checkAnswers: true,
   });
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => {
