@@ -1,14 +1,7 @@
-import type { RowReader } from "../projections/row-store.ts";
 import { listOpenParents } from "../projections/runs/runs.table.ts";
 import { createEndpointHistory, type EndpointHistory } from "../shared/domain/endpoint/history.ts";
-import type { Ledger } from "../shared/ledger/ledger.ts";
 import type { Refusals } from "../shared/ledger/refusals.ts";
-import type { Clock } from "../shared/platform/clock.ts";
-import type { Config } from "../shared/platform/config.ts";
-import type { Log } from "../shared/platform/log.ts";
-import type { Metrics } from "../shared/platform/metrics.ts";
 import { keepRunning } from "../shared/platform/worker.ts";
-import type { Vault } from "../shared/vault/vault.ts";
 import { streamOf } from "../shared/verification/ids.ts";
 import { sign } from "../shared/webhooks/signature.ts";
 import { parseAllowList } from "../shared/webhooks/targets.ts";
@@ -16,20 +9,10 @@ import { viewBacklog } from "./dispatcher/backlog.ts";
 import { renderDelivery } from "./dispatcher/body.ts";
 import { type Dispatcher, openDispatcher } from "./dispatcher/dispatcher.ts";
 import { openPoster } from "./dispatcher/post.ts";
-import type { Progress } from "./projector/progress.ts";
+import type { Parts } from "./parts.ts";
 import { openRecipients } from "./recipients/recipients.ts";
 
-type Deps = {
-  config: Config;
-  ledger: Ledger;
-  vault: Vault;
-  rows: RowReader;
-  progress: Progress;
-  clock: Clock;
-  log: Log;
-  metrics: Metrics;
-  refusals: Refusals;
-};
+type Deps = Parts & { refusals: Refusals };
 
 const PARENTS_PAGE = 100;
 

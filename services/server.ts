@@ -15,11 +15,12 @@ import { prepareFolder } from "../shared/platform/folder.ts";
 import type { Log } from "../shared/platform/log.ts";
 import { openMetrics } from "../shared/platform/metrics.ts";
 import { openSqliteVault } from "../shared/vault/sqlite-vault.ts";
-import { openApi } from "./api.ts";
 import { firstKey } from "./first-key.ts";
 import { openFollowers } from "./followers.ts";
 import { checkLog } from "./kept.ts";
+import type { Parts } from "./parts.ts";
 import { openProjectorThread } from "./projector/thread.ts";
+import { openApi } from "./serve-api.ts";
 
 export type ServerDeps = {
   config: Config;
@@ -111,7 +112,7 @@ export async function openServer(deps: ServerDeps): Promise<Server> {
     closing.push(() => rows.close());
 
     const { progress } = projector;
-    const parts = { config, ledger, vault, rows, progress, clock, log, metrics };
+    const parts: Parts = { config, ledger, vault, rows, progress, clock, log, metrics };
     const followers = await openFollowers({ ...parts, refusals });
     closing.push(() => followers.close());
     const api = await openApi({ ...parts, followers, bus, checkAnswers });

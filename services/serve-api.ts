@@ -1,34 +1,19 @@
 import type { Server } from "node:http";
 import { oldestDue } from "../projections/deliveries/deliveries.table.ts";
-import type { RowReader } from "../projections/row-store.ts";
 import type { Bus } from "../shared/bus/bus.ts";
 import type { ApiKey } from "../shared/domain/access/api-key.ts";
 import { EPOCH, type EventStore } from "../shared/event-store/event-store.ts";
 import { keyStream } from "../shared/ledger/keys.ts";
-import type { Ledger } from "../shared/ledger/ledger.ts";
-import type { Clock } from "../shared/platform/clock.ts";
-import type { Config } from "../shared/platform/config.ts";
-import type { Log } from "../shared/platform/log.ts";
-import type { Metrics } from "../shared/platform/metrics.ts";
 import { version } from "../shared/platform/version.ts";
-import type { Vault } from "../shared/vault/vault.ts";
 import { generateSecret } from "../shared/webhooks/signature.ts";
 import { checkTarget, parseAllowList } from "../shared/webhooks/targets.ts";
 import { createApp } from "./api/app.ts";
 import { authenticator } from "./api/authenticate.ts";
 import { routeTable } from "./api/table.ts";
 import type { Followers } from "./followers.ts";
-import type { Progress } from "./projector/progress.ts";
+import type { Parts } from "./parts.ts";
 
-type Deps = {
-  config: Config;
-  ledger: Ledger;
-  vault: Vault;
-  rows: RowReader;
-  progress: Progress;
-  clock: Clock;
-  log: Log;
-  metrics: Metrics;
+type Deps = Parts & {
   followers: Followers;
   bus: Bus;
   checkAnswers?: boolean;
