@@ -2,7 +2,7 @@ import type { RecordedEvent } from "../shared/domain/event.ts";
 import type { EventStore } from "../shared/event-store/event-store.ts";
 import type { FirstEvent } from "./projection.ts";
 
-const KEPT_MAX = 20_000;
+const GENERATION_MAX = 10_000;
 
 /** The first events of streams, without their content: kept as they pass, read where they passed long ago. */
 export type FirstEvents = {
@@ -11,28 +11,28 @@ export type FirstEvents = {
 };
 
 export function openFirstEvents(store: Pick<EventStore, "read">): FirstEvents {
-  const kept = new Map<string, FirstEvent>();
+  /** Two generations: when the young one is full it becomes the old one, and the old one goes. */
+  let young = new Map<string, FirstEvent>();
+  let old = young;
 
-  function pass(event: RecordedEvent): void {
-    const { id, stream, revision, position, type, data, meta, leaf } = event;
-    kept.set(stream, { id, stream, revision, position, type, data, meta, leaf });
-    if (kept.size <= KEPT_MAX) return;
-    for (const oldest of kept.keys()) {
-      kept.delete(oldest);
-      break;
+  function pass({ id, stream, revision, position, type, data, meta, leaf }: RecordedEvent): void {
+    if (young.size >= GENERATION_MAX) {
+      old = young;
+      young = new Map();
     }
+    young.set(stream, { id, stream, revision, position, type, data, meta, leaf });
   }
 
   return {
     pass,
     async of(stream) {
-      const known = kept.get(stream);
+      const known = young.get(stream) ?? old.get(stream);
       if (known) return known;
       for await (const event of store.read(stream)) {
         pass(event);
         break;
       }
-      return kept.get(stream);
+      return young.get(stream);
     },
   };
 }

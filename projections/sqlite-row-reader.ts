@@ -96,7 +96,7 @@ export function sqliteRowReading(db: DatabaseSync): Omit<RowReader, "close"> {
     return made;
   }
 
-  const columnsOf = ({ columns }: Coder): string => columns.map((column) => `"${column}"`).join(", ");
+  const columnsOf = ({ all }: Coder): string => all.names.map((column) => `"${column}"`).join(", ");
 
   function rowids(name: string, view: View, query: ListQuery): bigint[] {
     const few = gathered(statement, name, view, query);

@@ -70,14 +70,14 @@ function sqliteRowWriting(db: DatabaseSync): RowWriter {
     const known = writings.get(name);
     if (known) return known;
     const code = coder(view.table);
-    const columns = code.columns.map((column) => `"${column}"`).join(", ");
+    const columns = code.all.names.map((column) => `"${column}"`).join(", ");
     const made = {
       coder: code,
       insert: db.prepare(
-        `INSERT INTO "${name}" (${columns}) VALUES (${code.columns.map(() => "?").join(", ")})`,
+        `INSERT INTO "${name}" (${columns}) VALUES (${code.all.names.map(() => "?").join(", ")})`,
       ),
       update: db.prepare(
-        `UPDATE "${name}" SET ${code.changing.map((column) => `"${column}" = ?`).join(", ")} WHERE "id" = ?`,
+        `UPDATE "${name}" SET ${code.changing.names.map((column) => `"${column}" = ?`).join(", ")} WHERE "id" = ?`,
       ),
       remove: db.prepare(`DELETE FROM "${name}" WHERE "id" = ?`),
     };
@@ -92,7 +92,7 @@ function sqliteRowWriting(db: DatabaseSync): RowWriter {
       return 0;
     }
     if (!before) {
-      const { values, characters } = code.encode(after, code.columns);
+      const { values, characters } = code.encode(after, code.all);
       insert.run(...values);
       return characters;
     }
@@ -116,7 +116,7 @@ function sqliteRowWriting(db: DatabaseSync): RowWriter {
   return {
     async read(view, ids) {
       const { coder: code } = writingOf(view);
-      const columns = code.columns.map((column) => `"${column}"`).join(", ");
+      const columns = code.all.names.map((column) => `"${column}"`).join(", ");
       const one = statement(`SELECT ${columns} FROM "${tableName(view)}" WHERE "id" = ?`);
       const found = new Map<string, Stored>();
       for (const id of ids) {

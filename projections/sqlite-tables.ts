@@ -32,67 +32,72 @@ export function createIndex(name: string, index: Index): string {
 
 export const toSql = (value: Value): SQLInputValue => (typeof value === "boolean" ? Number(value) : value);
 
-/** A row's columns with a value in each, as they are written and read by position. */
+/** Columns with their types, in the order of their values. */
+export type Columns = { names: readonly string[]; types: readonly Column["type"][] };
+
+/** Between rows and the values of their columns. */
 export type Coder = {
-  columns: readonly string[];
+  all: Columns;
   /** Those that an update may change. */
-  changing: readonly string[];
-  encode(row: StoredRow, columns: readonly string[]): { values: SQLInputValue[]; characters: number };
+  changing: Columns;
+  encode(row: StoredRow, columns: Columns): { values: SQLInputValue[]; characters: number };
   decode(values: readonly SQLOutputValue[]): StoredRow;
   /** The fixed column that differs between two rows, if any. */
   moved(before: StoredRow, after: StoredRow): string | undefined;
 };
 
+type Members = Readonly<Record<string, unknown>>;
+
 /** `present`: the columns that the stored version has; those it lacks are null, or absent where they hold JSON. */
 export function coder(table: Table, present?: ReadonlySet<string>): Coder {
-  const columns = Object.keys(table.columns).filter((name) => present?.has(name) ?? true);
-  const types = columns.map((name) => (table.columns[name] as Column).type);
+  const columnsOf = (names: readonly string[]): Columns => ({
+    names,
+    types: names.map((name) => (table.columns[name] as Column).type),
+  });
+  const names = Object.keys(table.columns).filter((name) => present?.has(name) ?? true);
+  const all = columnsOf(names);
+  const isFixed = (name: string): boolean => table.columns[name]?.fixed === true;
+  const fixed = names.filter((name) => isFixed(name) && table.columns[name]?.type !== "json");
   const missing = Object.entries(table.columns)
-    .filter(([name, { type }]) => type !== "json" && !columns.includes(name))
+    .filter(([name, { type }]) => type !== "json" && !names.includes(name))
     .map(([name]) => name);
-  const fixed = columns.filter((name) => table.columns[name]?.fixed === true && name !== "id");
-  const changing = columns.filter((name) => table.columns[name]?.fixed !== true && name !== "id");
 
   return {
-    columns,
-    changing,
-    encode(row, some) {
-      const values: SQLInputValue[] = new Array(some.length);
-      let characters = 0;
-      for (let index = 0; index < some.length; index++) {
-        const name = some[index] as string;
-        const value = (row as unknown as Record<string, unknown>)[name];
-        if (table.columns[name]?.type === "json") {
-          const text = value === undefined ? null : JSON.stringify(value);
-          characters += text?.length ?? 0;
-          values[index] = text;
-        } else {
-          if (typeof value === "string") characters += value.length;
-          values[index] = toSql((value ?? null) as Value);
-        }
-      }
-      return { values, characters };
-    },
+    all,
+    changing: columnsOf(names.filter((name) => name !== "id" && !isFixed(name))),
+    encode,
     decode(values) {
       const row: Record<string, unknown> = {};
-      for (let index = 0; index < columns.length; index++) {
+      for (let index = 0; index < names.length; index++) {
         const value = values[index];
-        const name = columns[index] as string;
-        if (value === null || value === undefined) {
-          if (types[index] !== "json") row[name] = null;
-        } else row[name] = decoded(value, types[index] as Column["type"]);
+        const name = names[index] as string;
+        const type = all.types[index] as Column["type"];
+        if (value !== null && value !== undefined) row[name] = decoded(value, type);
+        else if (type !== "json") row[name] = null;
       }
       for (const name of missing) row[name] = null;
       return row as StoredRow;
     },
     moved: (before, after) =>
-      fixed.find(
-        (name) =>
-          table.columns[name]?.type !== "json" &&
-          (before as unknown as Record<string, unknown>)[name] !==
-            (after as unknown as Record<string, unknown>)[name],
-      ),
+      fixed.find((name) => (before as unknown as Members)[name] !== (after as unknown as Members)[name]),
   };
+}
+
+function encode(row: StoredRow, { names, types }: Columns): { values: SQLInputValue[]; characters: number } {
+  const values: SQLInputValue[] = new Array(names.length);
+  let characters = 0;
+  for (let index = 0; index < names.length; index++) {
+    const value = (row as unknown as Members)[names[index] as string];
+    const stored = encoded(value, types[index] as Column["type"]);
+    if (typeof stored === "string") characters += stored.length;
+    values[index] = stored;
+  }
+  return { values, characters };
+}
+
+function encoded(value: unknown, type: Column["type"]): SQLInputValue {
+  if (value === undefined) return null;
+  return type === "json" ? JSON.stringify(value) : toSql(value as Value);
 }
 
 /** Statements read integers as bigints, since positions pass 2^53. */

@@ -127,11 +127,14 @@ export function encodeLeaf(
 /** SHA-256(0x00 ‖ leaf), RFC 6962's leaf hash; 32 raw bytes. */
 export const leafHash = (leaf: string): Buffer => hash("sha256", `\0${leaf}`, "buffer");
 
+const pair = Buffer.alloc(64);
+
 /** digestₙ = SHA-256(digestₙ₋₁ ‖ leaf hash of event n), raw bytes; digest₀ is 32 zero bytes. */
 export function nextDigest(digest: Uint8Array, leaf: Uint8Array): Buffer {
-  scratch.set(digest, 0);
-  scratch.set(leaf, 32);
-  return hash("sha256", scratch.subarray(0, 64), "buffer");
+  pair.set(digest, 0);
+  pair.set(leaf, 32);
+  // Through a string into a pooled buffer: a buffer of its own for each of millions of hashes is work for the collector.
+  return Buffer.from(hash("sha256", pair, "binary"), "binary");
 }
 
 /** Salts, hashes and chains an event: nothing about it changes afterwards. */
