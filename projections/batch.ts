@@ -26,7 +26,8 @@ type Work = {
 
 /** What events come to, inside one transaction. */
 export type Batch = {
-  /** The next events; `clockMs` is the latest `recordedAt` before them. Answers with the latest one after them. */
+  /** The next events; `clockMs` is the latest `recordedAt` before them. Answers with the latest one after
+   *  them. */
   apply(events: readonly RecordedEvent[], clockMs: number): Promise<number>;
   /** Writes what changed. Answers with the size of all that was written, in characters. */
   flush(): Promise<number>;
@@ -115,7 +116,8 @@ export function openBatch(
     for (const work of works) applyOne(work);
   }
 
-  /** Rows that an event changes by what is in a column: they are looked up in storage, so what is pending goes there first. */
+  /** Rows that an event changes by what is in a column: they are looked up in storage, so what is pending
+   *  goes there first. */
   async function widened(work: Work, column: string, value: Parameters<RowWriter["find"]>[2]): Promise<Work> {
     await flush();
     const found = await writer.find(work.tracked.projection, column, value);

@@ -2,8 +2,8 @@ const ZERO = "0".charCodeAt(0);
 let minute = "";
 let minuteMs = 0;
 
-/** A recorded instant, `YYYY-MM-DDTHH:mm:ss.sssZ`, in epoch milliseconds. `Date.parse` takes ten times as long, and instants
- *  of a log come minute by minute. */
+/** A recorded instant, `YYYY-MM-DDTHH:mm:ss.sssZ`, in epoch milliseconds. `Date.parse` takes ten times as
+ *  long, and instants of a log come minute by minute. */
 export function epochMs(instant: string): number {
   if (!instant.startsWith(minute) || minute === "") {
     minute = instant.slice(0, 17);

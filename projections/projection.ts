@@ -8,13 +8,15 @@ export type FirstEvent = Omit<RecordedEvent, "content">;
 export type Context = {
   /** The ledger's 16 bytes in hex. */
   ledger: string;
-  /** The latest `recordedAt` in log order up to this event, in epoch milliseconds: how instants become positions. */
+  /** The latest `recordedAt` in log order up to this event, in epoch milliseconds: how instants become
+   *  positions. */
   clockMs: number;
   /** The first event of the event's own stream, where the projection said `needsFirst`. */
   first: FirstEvent | undefined;
 };
 
-/** A view of the log: pure functions from events to rows. The projector owns batching, storage, checkpoint and rebuild. */
+/** A view of the log: pure functions from events to rows. The projector owns batching, storage, checkpoint
+ *  and rebuild. */
 export interface Projection<Row extends StoredRow = StoredRow> extends View<Row> {
   /** The kinds of streams it reads. */
   readonly kinds: readonly string[];
@@ -33,6 +35,7 @@ export interface Projection<Row extends StoredRow = StoredRow> extends View<Row>
 /** A recorded event of a known kind of stream. */
 export type Happened<Event extends Proposed> = Omit<RecordedEvent, keyof Proposed> & Event;
 
-/** The door from the log: what was recorded on a stream was decided from its kind's union, and our own history is trusted. */
+/** The door from the log: what was recorded on a stream was decided from its kind's union, and our own
+ *  history is trusted. */
 export const happened = <Event extends Proposed>(event: RecordedEvent): Happened<Event> =>
   event as unknown as Happened<Event>;

@@ -45,12 +45,14 @@ export class CheckpointLost extends Error {
   readonly code = "checkpoint_lost";
   constructor(position: bigint, what: string) {
     super(
-      `the views have seen position ${position}, and the log ${what}: it was restored or replaced; if that was meant, run: npm run new-epoch`,
+      `the views have seen position ${position}, and the log ${what}: it was restored or replaced; ` +
+        `if that was meant, run: npm run new-epoch`,
     );
   }
 }
 
-/** Projections that are at the same position: they advance together, and every event is read once for all of them. */
+/** Projections that are at the same position: they advance together, and every event is read once for all
+ *  of them. */
 type Lane = { checkpoint: Checkpoint; tracked: Tracked[]; batchEvents: number };
 
 export async function openProjector(deps: ProjectorDeps): Promise<Projector> {
@@ -87,7 +89,8 @@ export async function openProjector(deps: ProjectorDeps): Promise<Projector> {
     join();
   }
 
-  /** Lanes at the same position become one. They have seen the same events, or something is wrong with them. */
+  /** Lanes at the same position become one. They have seen the same events, or something is wrong with
+   *  them. */
   function join(): void {
     const joined: Lane[] = [];
     for (const lane of lanes) {
@@ -103,7 +106,8 @@ export async function openProjector(deps: ProjectorDeps): Promise<Projector> {
     lanes = joined.sort((a, b) => (a.checkpoint.position > b.checkpoint.position ? -1 : 1));
   }
 
-  /** A log that began a new epoch says so; then the views are built again. Any other difference is refused. */
+  /** A log that began a new epoch says so; then the views are built again. Any other difference is
+   *  refused. */
   async function checkAgainstLog(): Promise<void> {
     const head = await store.head();
     for (const { checkpoint } of lanes) {
@@ -125,7 +129,8 @@ export async function openProjector(deps: ProjectorDeps): Promise<Projector> {
     await load();
   }
 
-  /** The next events, a few at a time, so that they need not all be in memory for as long as a transaction takes. */
+  /** The next events, a few at a time, so that they need not all be in memory for as long as a transaction
+   *  takes. */
   async function* read(after: bigint, limit: number, until?: bigint): AsyncGenerator<RecordedEvent[]> {
     let events: RecordedEvent[] = [];
     for await (const event of store.readAll(after, { limit })) {
@@ -138,7 +143,8 @@ export async function openProjector(deps: ProjectorDeps): Promise<Projector> {
     if (events.length > 0) yield events;
   }
 
-  /** One transaction: rows and checkpoints of some events, for all views of a lane. Answers with how many there were. */
+  /** One transaction: rows and checkpoints of some events, for all views of a lane. Answers with how many
+   *  there were. */
   async function advance(lane: Lane, until?: bigint): Promise<number> {
     const chunks = read(lane.checkpoint.position, lane.batchEvents, until);
     const first = await chunks.next();

@@ -6,7 +6,8 @@ const KEPT_CHARACTERS = 4096;
 /** A row in memory: `before` as it is stored, `after` as it is to be, and how large it is stored. */
 export type Entry = Change & { characters: number; changed: boolean };
 
-/** A view's rows in memory: all that a transaction touches, and small ones beyond it, since their writer is alone. */
+/** A view's rows in memory: all that a transaction touches, and small ones beyond it, since their writer
+ *  is alone. */
 export type RowCache = {
   get(id: string): Entry | undefined;
   add(id: string, stored: Stored | undefined): Entry;

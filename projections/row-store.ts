@@ -1,4 +1,5 @@
-/** What a column holds. A position is a bigint in rows; `json` keeps JSON, where absent and `null` are not the same. */
+/** What a column holds. A position is a bigint in rows; `json` keeps JSON, where absent and `null` are not
+ *  the same. */
 export type ColumnType = "text" | "integer" | "number" | "boolean" | "position" | "bytes" | "json";
 export type Column = {
   type: ColumnType;
@@ -10,24 +11,28 @@ export type Column = {
 export type Value = string | number | bigint | boolean | null;
 export type StoredRow = { readonly id: string };
 
-/** Leads to rows in the order of its last columns. With `where`, it holds those rows only where that column is not null. One
- *  that `find` needs is there from the first row on; the others are made when the view begins to serve. */
+/** Leads to rows in the order of its last columns. With `where`, it holds those rows only where that
+ *  column is not null. One that `find` needs is there from the first row on; the others are made when the
+ *  view begins to serve. */
 export type Index = { name: string; columns: readonly string[]; where?: string; forFind?: boolean };
 
 /** How rows are kept. Every row has an `id`, its key. */
 export type Table<Row extends StoredRow = StoredRow> = {
   readonly columns: Readonly<Record<string, Column>>;
-  /** The position that lists are ordered by, newest first; `id` decides between equals where it is not `unique`. */
+  /** The position that lists are ordered by, newest first; `id` decides between equals where it is not
+   *  `unique`. */
   readonly order: { column: string; unique: boolean };
   /** The most selective first: of those that fit a filter equally well, the first is taken. */
   readonly indexes: readonly Index[];
-  /** For lists within bounds of another position, `of`: `column` keeps the bit length of how far it lies behind the order's. */
+  /** For lists within bounds of another position, `of`: `column` keeps the bit length of how far it lies
+   *  behind the order's. */
   readonly span?: { of: string; column: string };
   /** The door from storage: columns that were decoded as declared are a row. */
   row(stored: StoredRow): Row;
 };
 
-/** What is stored and read under one name; a higher version is built beside the older one, then takes its place. */
+/** What is stored and read under one name; a higher version is built beside the older one, then takes its
+ *  place. */
 export interface View<Row extends StoredRow = StoredRow> {
   readonly name: string;
   readonly version: number;
@@ -46,7 +51,8 @@ export type Checkpoint = {
   clockMs: number;
 };
 
-/** The bit length of how far one position lies behind another: rows that differ little are found near each other. */
+/** The bit length of how far one position lies behind another: rows that differ little are found near each
+ *  other. */
 export function spanClass(from: bigint, to: bigint): number {
   const span = Number(to - from);
   const high = Math.floor(span / 2 ** 32);
@@ -103,13 +109,13 @@ export interface RowReader {
   /** What the view's readers get: the version that serves, and how far it is. */
   status(view: View): Promise<ViewStatus>;
   get<Row extends StoredRow>(view: View<Row>, id: string): Promise<Found<Row>>;
-  /** A page in the list's order; `more` says whether there are further rows in the direction of paging. Empty for a view
-   *  that is rebuilding, which its state says. */
+  /** A page in the list's order; `more` says whether there are further rows in the direction of paging.
+   *  Empty for a view that is rebuilding, which its state says. */
   list<Row extends StoredRow>(view: View<Row>, query: ListQuery): Promise<Page<Row>>;
   /** How many rows there are for each combination of these columns' values. */
   count(view: View, where: Where, by: readonly string[]): Promise<Group[]>;
-  /** The first position at which the clock beside it stood at or after an instant; undefined when it never did. The clock
-   *  column grows with the position column, and an index leads to it through `where`. */
+  /** The first position at which the clock beside it stood at or after an instant; undefined when it never
+   *  did. The clock column grows with the position column, and an index leads to it through `where`. */
   firstPosition(
     view: View,
     where: Where,
@@ -136,21 +142,23 @@ export interface RowWriter {
   write(view: View, changes: readonly Change[]): Promise<number[]>;
   park(parked: Parked): Promise<void>;
   checkpoint(view: View, checkpoint: Checkpoint): Promise<void>;
-  /** From now on readers of the view get this version, and every other version of it is gone. Answers with the number of
-   *  rows of what served before and of what serves now. */
+  /** From now on readers of the view get this version, and every other version of it is gone. Answers with
+   *  the number of rows of what served before and of what serves now. */
   serve(view: View): Promise<{ before: number | undefined; after: number }>;
   /** Removes a version with its rows, checkpoint and parked runs. */
   drop(view: { name: string; version: number }): Promise<void>;
 }
 
-/** Where views are kept. One projector writes; anybody reads. Everything in it can be built again from the log. */
+/** Where views are kept. One projector writes; anybody reads. Everything in it can be built again from the
+ *  log. */
 export interface RowStore extends RowReader {
   /** Makes a version's empty table, with a checkpoint before the first event, where it is not there. */
   prepare(view: View): Promise<void>;
   transaction<T>(work: (writer: RowWriter) => Promise<T>): Promise<T>;
 }
 
-/** The file, or the server behind the port, does not hold views that this program can use: one clear line says why. */
+/** The file, or the server behind the port, does not hold views that this program can use: one clear line
+ *  says why. */
 export class UnusableViews extends Error {
   readonly code = "unusable_views";
 }

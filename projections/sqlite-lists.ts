@@ -39,8 +39,8 @@ function fits(table: Table, index: Index, order: readonly string[], filter: Filt
   return legs > LEGS_MAX ? undefined : { index, prefix, matched };
 }
 
-/** The index that fits most of the filter; one that holds few rows, because most have no value there, before all others. A
- *  list without one would read everything. */
+/** The index that fits most of the filter; one that holds few rows, because most have no value there,
+ *  before all others. A list without one would read everything. */
 export function choose(table: Table, order: readonly string[], filter: Filter, through?: string): Plan {
   const plans = table.indexes.flatMap((index) => fits(table, index, order, filter) ?? []);
   const able = plans.filter(({ prefix }) => through === undefined || prefix.includes(through));
@@ -80,7 +80,8 @@ function edgesOf({ from = 0n, until = LAST - 1n, after, before, ascendingBy }: L
   };
 }
 
-/** A span class's part of a list: where rows begin that end within bounds, so far behind as the class says. */
+/** A span class's part of a list: where rows begin that end within bounds, so far behind as the class
+ *  says. */
 function spanned(query: ListQuery, within: NonNullable<ListQuery["within"]>, bits: number): ListQuery {
   const least = bits === 0 ? 0n : 2n ** BigInt(bits - 1);
   const from = bits === spanClasses.length - 1 ? 0n : within.from - (2n ** BigInt(bits) - 1n);
@@ -92,7 +93,8 @@ function spanned(query: ListQuery, within: NonNullable<ListQuery["within"]>, bit
   };
 }
 
-/** One query over an index for each combination of values, merged as they are read: never a sort of everything. */
+/** One query over an index for each combination of values, merged as they are read: never a sort of
+ *  everything. */
 export function listSql(name: string, table: Table, query: ListQuery): Sql {
   const { within } = query;
   const filter = filterOf(query.where);
@@ -110,9 +112,11 @@ export function listSql(name: string, table: Table, query: ListQuery): Sql {
     : `(${columns.join(", ")}) > (?, ?) AND (${columns.join(", ")}) < (?, ?)`;
   // SQLite takes a partial index only where the query says what the index does.
   const partial = index.where === undefined ? [] : [`"${index.where}" IS NOT NULL`];
+  const selected = columns.map((column, at) => `${column} AS "o${at}"`).join(", ");
+  const conditioned = [...prefix.map((column) => `"${column}" = ?`), ...partial, range].join(" AND ");
   const leg =
-    `SELECT rowid AS "row", ${columns.map((column, at) => `${column} AS "o${at}"`).join(", ")} FROM "${name}" ` +
-    `INDEXED BY "${name}_${index.name}" WHERE ${[...prefix.map((column) => `"${column}" = ?`), ...partial, range].join(" AND ")}${residual.sql}`;
+    `SELECT rowid AS "row", ${selected} FROM "${name}" INDEXED BY "${name}_${index.name}" ` +
+    `WHERE ${conditioned}${residual.sql}`;
   const combined = combinations(
     prefix,
     (column) => filter.get(column) ?? table.columns[column]?.values ?? [],
@@ -129,8 +133,9 @@ export function listSql(name: string, table: Table, query: ListQuery): Sql {
     ];
   };
   const direction = (query.ascendingBy === undefined) === (query.before !== undefined) ? "ASC" : "DESC";
+  const ordered = columns.map((_, at) => `"o${at}" ${direction}`).join(", ");
   return {
-    sql: `${combined.map(() => leg).join(" UNION ALL ")} ORDER BY ${columns.map((_, at) => `"o${at}" ${direction}`).join(", ")} LIMIT ?`,
+    sql: `${combined.map(() => leg).join(" UNION ALL ")} ORDER BY ${ordered} LIMIT ?`,
     parameters: [...combined.flatMap(parametersOf), query.limit + 1],
   };
 }

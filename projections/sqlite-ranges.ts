@@ -3,13 +3,14 @@ import { choose, conditions, filterOf, listSql, orderOf } from "./sqlite-lists.t
 import { rowOf, rowsOf, type Statements } from "./sqlite-statements.ts";
 import { toSql } from "./sqlite-tables.ts";
 
-/** So many rows are looked at one by one before a list within bounds of another position is merged out of span classes. */
+/** So many rows are looked at one by one before a list within bounds of another position is merged out of
+ *  span classes. */
 const GATHERED_MAX = 300;
 
 type Row = { row: bigint; value: bigint; id: string };
 
-/** A page of a list within bounds of another position, where it is cheap: the rows within the bounds are few, or the page
- *  is full, or the list at its end, after a few rows of it. Rowids in the list's order. */
+/** A page of a list within bounds of another position, where it is cheap: the rows within the bounds are
+ *  few, or the page is full, or the list at its end, after a few rows of it. Rowids in the list's order. */
 export function gathered(
   statement: Statements,
   name: string,
@@ -54,7 +55,8 @@ function rowsWithin(
   const equal = prefix.map((column) => `"${column}" = ? AND `).join("");
   const rowids = rowsOf(
     statement(
-      `SELECT rowid FROM "${name}" INDEXED BY "${name}_${index.name}" WHERE ${equal}"${other}" BETWEEN ? AND ? LIMIT ?`,
+      `SELECT rowid FROM "${name}" INDEXED BY "${name}_${index.name}" ` +
+        `WHERE ${equal}"${other}" BETWEEN ? AND ? LIMIT ?`,
     ),
     ...prefix.map((column) => toSql(where[column] as Value)),
     from,

@@ -17,6 +17,7 @@ import { bisect, gathered } from "./sqlite-ranges.ts";
 import { rowOf, rowsOf, statementsOf, type Values } from "./sqlite-statements.ts";
 import { type Coder, coder, tableName } from "./sqlite-tables.ts";
 
+const PARKED = "name, version, id, position, reason";
 const CHECKPOINT = "name, version, state, position, leafHash, eventsSeen, digest, clockMs";
 
 const statusOf = ([
@@ -47,7 +48,8 @@ const parkedOf = ([name, version, id, position, reason]: Values): Parked => ({
   reason: String(reason),
 });
 
-/** The reading half of the SQLite row store. Each call is one transaction: rows and checkpoint are of one moment. */
+/** The reading half of the SQLite row store. Each call is one transaction: rows and checkpoint are of one
+ *  moment. */
 export function sqliteRowReading(db: DatabaseSync): Omit<RowReader, "close"> {
   const statement = statementsOf(db);
   const coders = new Map<string, { table: View["table"]; coder: Coder }>();
@@ -122,9 +124,7 @@ export function sqliteRowReading(db: DatabaseSync): Omit<RowReader, "close"> {
           id,
         );
         const parked = rowOf(
-          statement(
-            `SELECT name, version, id, position, reason FROM degraded WHERE name = ? AND version = ? AND id = ?`,
-          ),
+          statement(`SELECT ${PARKED} FROM degraded WHERE name = ? AND version = ? AND id = ?`),
           status.name,
           status.version,
           id,
@@ -163,7 +163,8 @@ export function sqliteRowReading(db: DatabaseSync): Omit<RowReader, "close"> {
         if (!status) return [];
         const { sql, parameters } = conditions(filterOf(where));
         const columns = by.map((column) => `"${column}"`).join(", ");
-        const text = `SELECT ${columns}, count(*) FROM "${tableName(status)}" WHERE TRUE${sql} GROUP BY ${columns}`;
+        const from = `FROM "${tableName(status)}" WHERE TRUE${sql}`;
+        const text = `SELECT ${columns}, count(*) ${from} GROUP BY ${columns}`;
         return rowsOf(statement(text), ...parameters).map((values) => groupOf(view, by, values));
       });
     },
@@ -176,9 +177,7 @@ export function sqliteRowReading(db: DatabaseSync): Omit<RowReader, "close"> {
       });
     },
     async parked() {
-      return rowsOf(
-        statement("SELECT name, version, id, position, reason FROM degraded ORDER BY position, name"),
-      ).map(parkedOf);
+      return rowsOf(statement(`SELECT ${PARKED} FROM degraded ORDER BY position, name`)).map(parkedOf);
     },
   };
 }

@@ -13,13 +13,15 @@ import { rowOf, rowsOf, statementsOf } from "./sqlite-statements.ts";
 import { type Coder, coder, createIndex, createTable, tableName, toSql } from "./sqlite-tables.ts";
 import { openViewsFile } from "./sqlite-views-file.ts";
 
-/** Views in one SQLite file, on a connection that only reads: for the API, beside a projector on another thread. */
+/** Views in one SQLite file, on a connection that only reads: for the API, beside a projector on another
+ *  thread. */
 export function openSqliteRows(folder: string): RowReader {
   const db = openViewsFile(folder, { readOnly: true });
   return { ...sqliteRowReading(db), close: async () => db.close() };
 }
 
-/** Views in one SQLite file. WAL: readers see the last commit and never wait for the projector, nor it for them. */
+/** Views in one SQLite file. WAL: readers see the last commit and never wait for the projector, nor it for
+ *  them. */
 export function openSqliteRowStore(folder: string): RowStore {
   const db = openViewsFile(folder, { readOnly: false });
   const reading = sqliteRowReading(db);
@@ -71,14 +73,13 @@ function sqliteRowWriting(db: DatabaseSync): RowWriter {
     if (known) return known;
     const code = coder(view.table);
     const columns = code.all.names.map((column) => `"${column}"`).join(", ");
+    const set = code.changing.names.map((column) => `"${column}" = ?`).join(", ");
     const made = {
       coder: code,
       insert: db.prepare(
         `INSERT INTO "${name}" (${columns}) VALUES (${code.all.names.map(() => "?").join(", ")})`,
       ),
-      update: db.prepare(
-        `UPDATE "${name}" SET ${code.changing.names.map((column) => `"${column}" = ?`).join(", ")} WHERE "id" = ?`,
-      ),
+      update: db.prepare(`UPDATE "${name}" SET ${set} WHERE "id" = ?`),
       remove: db.prepare(`DELETE FROM "${name}" WHERE "id" = ?`),
     };
     writings.set(name, made);

@@ -48,7 +48,8 @@ export type Coder = {
 
 type Members = Readonly<Record<string, unknown>>;
 
-/** `present`: the columns that the stored version has; those it lacks are null, or absent where they hold JSON. */
+/** `present`: the columns that the stored version has; those it lacks are null, or absent where they hold
+ *  JSON. */
 export function coder(table: Table, present?: ReadonlySet<string>): Coder {
   const columnsOf = (names: readonly string[]): Columns => ({
     names,

@@ -28,8 +28,9 @@ CREATE TABLE degraded (
   PRIMARY KEY (name, version, id)
 ) STRICT;`;
 
-/** Opens `views.db` in a folder, and makes it where it is not there: it can be removed at any time. `synchronous=NORMAL`:
- *  a power cut may take the last transactions, rows and checkpoints together, and the log has them all. */
+/** Opens `views.db` in a folder, and makes it where it is not there: it can be removed at any time.
+ *  `synchronous=NORMAL`: a power cut may take the last transactions, rows and checkpoints together, and
+ *  the log has them all. */
 export function openViewsFile(folder: string, { readOnly }: { readOnly: boolean }): DatabaseSync {
   const path = join(folder, VIEWS_FILE);
   let db: DatabaseSync | undefined;
@@ -78,7 +79,8 @@ function checkHeader(db: DatabaseSync, path: string): void {
   const format = pragma(db, "user_version");
   if (format > FORMAT) {
     throw new UnusableViews(
-      `${path} has data format ${format}, newer than this program's ${FORMAT}: upgrade Runledger, or remove it to build the views again`,
+      `${path} has data format ${format}, newer than this program's ${FORMAT}: ` +
+        `upgrade Runledger, or remove it to build the views again`,
     );
   }
 }

@@ -22,8 +22,8 @@ export const deliveryId = (
     index: 0,
   });
 
-/** One row for each delivery that is owed, from the event that owes it on. The history must know the endpoints up to where
- *  the view is; from there on it is told by the events themselves. */
+/** One row for each delivery that is owed, from the event that owes it on. The history must know the
+ *  endpoints up to where the view is; from there on it is told by the events themselves. */
 export function createDeliveries(endpoints: EndpointHistory): Projection<DeliveryRow> {
   const known = new WeakMap<RecordedEvent, Map<string, Owed>>();
 
@@ -72,7 +72,8 @@ export function createDeliveries(endpoints: EndpointHistory): Projection<Deliver
   };
 }
 
-/** While an endpoint is disabled nothing is sent to it, and nothing by itself later; deleted, it is owed nothing. */
+/** While an endpoint is disabled nothing is sent to it, and nothing by itself later; deleted, it is owed
+ *  nothing. */
 const endsDeliveries = ({ type, data }: RecordedEvent): boolean =>
   type === "endpoint.deleted" ||
   type === "endpoint.disabled" ||
@@ -109,8 +110,8 @@ const closed = (row: DeliveryRow, status: DeliveryRow["status"]): DeliveryRow =>
   openEndpoint: null,
 });
 
-/** What the delivery's own stream says. An attempt may end after its endpoint was disabled: delivered is delivered, but
- *  nothing makes such a delivery open again. */
+/** What the delivery's own stream says. An attempt may end after its endpoint was disabled: delivered is
+ *  delivered, but nothing makes such a delivery open again. */
 function deliveryAfter(row: DeliveryRow, event: Happened<DeliveryEvent>): DeliveryRow {
   switch (event.type) {
     case "delivery.attempted":

@@ -27,8 +27,9 @@ export type OpenWait = {
   message?: string;
 };
 
-/** A run as its readers see it; recipient runs are runs too. `createdAt` and `updatedAt` say when the ledger recorded,
- *  `startedAt` and `completedAt` when the producer says it happened. JSON that is absent was not given, or was erased. */
+/** A run as its readers see it; recipient runs are runs too. `createdAt` and `updatedAt` say when the
+ *  ledger recorded, `startedAt` and `completedAt` when the producer says it happened. JSON that is absent
+ *  was not given, or was erased. */
 export type RunRow = StoredRow & {
   workspace: string;
   list: "runs" | "recipient_runs";
@@ -156,7 +157,8 @@ export type RunFilter = {
 type Paging = Pick<ListQuery, "after" | "before" | "limit">;
 const LAST = 2n ** 62n;
 
-/** Runs of one list, newest first. Instants become positions: the first at which the log's clock had reached them. */
+/** Runs of one list, newest first. Instants become positions: the first at which the log's clock had
+ *  reached them. */
 export async function listRunRows(
   rows: RowReader,
   scope: { workspace: string; list: RunRow["list"] },

@@ -102,7 +102,8 @@ const runOf = ({ status, revision, waits }: RunRow): Run => ({
 
 const outside: Pick<Context, "ledger" | "first"> = { ledger: "", first: undefined };
 
-/** A run's row out of its own events, without any view: the run as of the last of them. Undefined without events. */
+/** A run's row out of its own events, without any view: the run as of the last of them. Undefined without
+ *  events. */
 export function foldRun(events: Iterable<RecordedEvent>, from?: RunRow): RunRow | undefined {
   let row = from;
   for (const event of events) {

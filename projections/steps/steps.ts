@@ -97,7 +97,8 @@ const firstSeen = ({ data, meta, stream, position }: Happened<StepEvent>, id: st
 
 const outside: Context = { ledger: "", clockMs: 0, first: undefined };
 
-/** The rows of a run's steps out of its own events, without any view, in the order in which they first appeared. */
+/** The rows of a run's steps out of its own events, without any view, in the order in which they first
+ *  appeared. */
 export function foldSteps(events: Iterable<RecordedEvent>): StepRow[] {
   const rows = new Map<string, StepRow>();
   for (const event of events)

@@ -133,7 +133,7 @@ const pair = Buffer.alloc(64);
 export function nextDigest(digest: Uint8Array, leaf: Uint8Array): Buffer {
   pair.set(digest, 0);
   pair.set(leaf, 32);
-  // Through a string into a pooled buffer: a buffer of its own for each of millions of hashes is work for the collector.
+  // Through a string into a pooled buffer: millions of buffers of their own are work for the collector.
   return Buffer.from(hash("sha256", pair, "binary"), "binary");
 }
 

@@ -130,7 +130,7 @@ describe("a delivery's row", () => {
     expect(await row(1, eventId)).toMatchObject({ status, nextAttemptAt: null });
   });
 
-  it("is skipped while its endpoint is disabled, whether it was owed before or then, and stays so", async () => {
+  it("is skipped while its endpoint is disabled, whenever it was owed, and stays so", async () => {
     const { endpoint: made, ended, told, statuses } = await ledger();
     await made(1);
     await made(2);

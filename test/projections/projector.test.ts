@@ -189,7 +189,8 @@ describe("the projector", () => {
     const first = await projecting(store, folder);
     await first.projector.catchUp();
     const before = dump(folder);
-    rmSync(join(folder, "views.db")); // What stands beside it, the write-ahead log, is left: it must not come back to life.
+    // What stands beside it, the write-ahead log, is left: it must not come back to life.
+    rmSync(join(folder, "views.db"));
     const second = await projecting(store, folder);
     expect((await second.rows.views()).every(({ eventsSeen }) => eventsSeen === 0)).toBe(true);
     await second.projector.catchUp();

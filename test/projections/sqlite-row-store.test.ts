@@ -138,7 +138,8 @@ describe("every list", () => {
     const db = new DatabaseSync(join(folder, "views.db"));
     const plan = db
       .prepare(
-        `EXPLAIN QUERY PLAN SELECT "status", "hasErrors", count(*) FROM "runs_1" WHERE TRUE AND ("parentId" IN (?)) AND ("list" IN (?)) GROUP BY "status", "hasErrors"`,
+        `EXPLAIN QUERY PLAN SELECT "status", "hasErrors", count(*) FROM "runs_1"
+         WHERE TRUE AND ("parentId" IN (?)) AND ("list" IN (?)) GROUP BY "status", "hasErrors"`,
       )
       .all("run_a", "recipient_runs");
     expect(plan.map(({ detail }) => detail)).toEqual([

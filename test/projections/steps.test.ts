@@ -48,7 +48,7 @@ describe("a step's row", () => {
     expect(step?.error).toBeUndefined();
   });
 
-  it("shows the error of the attempt that failed until one completes, and is not over while one runs", async () => {
+  it("shows the last failed attempt's error until one completes, open while one runs", async () => {
     const failed: Told[] = [
       ["step.started", { stepRef, attempt: 1 }],
       ["step.failed", { stepRef, attempt: 1 }, { error: { message: "no" } }],

@@ -72,7 +72,8 @@ function proposal(status: Run["status"], { run, type, step, wait, error }: Try):
   } as unknown as RunEvent;
 }
 
-/** Records what of these tries can follow: runs and recipient runs, endpoints that come and go, and deliveries. */
+/** Records what of these tries can follow: runs and recipient runs, endpoints that come and go, and
+ *  deliveries. */
 export async function recordTries(store: MemoryEventStore, all: readonly Try[]): Promise<void> {
   const { record } = recorder(store);
   const runs = new Map<number, Run>();

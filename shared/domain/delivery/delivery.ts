@@ -8,7 +8,8 @@ export type Delivery = {
   events: number;
   /** The latest attempt's number; 0 before any. */
   attempt: number;
-  /** Where in the schedule the latest attempt stood; an attempt whose outcome is unknown is repeated at the same step. */
+  /** Where in the schedule the latest attempt stood; an attempt whose outcome is unknown is repeated at
+   *  the same step. */
   scheduleStep: number;
   /** The attempt that has no response: its outcome is unknown, or it is being made. */
   unanswered: number | null;

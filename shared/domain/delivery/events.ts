@@ -3,7 +3,8 @@ import { event, Instant, Name, type ProposedOf, Reason } from "../event.ts";
 
 const Attempt = z.int().min(1);
 
-/** Everything that can happen to a delivery. That it is owed is no event of its own: it follows from the run's. */
+/** Everything that can happen to a delivery. That it is owed is no event of its own: it follows from the
+ *  run's. */
 export const deliveryEvents = [
   event(
     "delivery.attempted",

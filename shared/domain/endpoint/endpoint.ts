@@ -52,7 +52,8 @@ export function evolve(before: Endpoint, event: EndpointEvent): Endpoint {
     case "endpoint.created":
     case "endpoint.updated": {
       const { types, recipientRuns, bodyVersion, secretKeyIds, status, scheduleMs } = event.data;
-      const paused = before.status === "paused" && status === "enabled"; // Only `resumed` and `enabled` end a pause.
+      // Only `resumed` and `enabled` end a pause.
+      const paused = before.status === "paused" && status === "enabled";
       return {
         ...endpoint,
         types,

@@ -32,7 +32,8 @@ const place = { url: z.string().min(1).max(2048), description: Note.optional() }
 const health = [{ reason: Reason.optional() }, { note: Note.optional() }] as const;
 const made = ["secretKeyIds"];
 
-/** Everything that can happen to a webhook endpoint. Where it is stands in the content: a URL can name a person. */
+/** Everything that can happen to a webhook endpoint. Where it is stands in the content: a URL can name a
+ *  person. */
 export const endpointEvents = [
   event("endpoint.created", config, place, made),
   event("endpoint.updated", config, place, made),

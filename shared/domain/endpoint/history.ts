@@ -16,7 +16,8 @@ export type EndpointVersion = Endpoint & {
   description?: string | undefined;
 };
 
-/** Every endpoint at every position, in memory: there are few, and what is owed to them depends on what they were. */
+/** Every endpoint at every position, in memory: there are few, and what is owed to them depends on what
+ *  they were. */
 export type EndpointHistory = {
   /** Takes the next endpoint event; one it has seen, or one of another kind, changes nothing. */
   take(event: RecordedEvent): void;
@@ -24,7 +25,8 @@ export type EndpointHistory = {
   asOf(workspace: string, position: bigint): readonly EndpointVersion[];
   /** One endpoint at a position, deleted or not; undefined before its creation. */
   at(stream: string, position: bigint): EndpointVersion | undefined;
-  /** Whether an endpoint was disabled or deleted at a position, or at any time since: what it was owed then is not sent. */
+  /** Whether an endpoint was disabled or deleted at a position, or at any time since: what it was owed
+   *  then is not sent. */
   endedSince(stream: string, position: bigint): boolean;
   /** The streams of all endpoints. */
   streams(): readonly string[];

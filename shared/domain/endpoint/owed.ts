@@ -11,8 +11,8 @@ const isWait = (type: string): boolean => type === "run.awaiting_input" || type 
 export const canOwe = (event: { type: string; stream: string }): boolean =>
   owing.has(event.type) && event.stream.startsWith("run-");
 
-/** What an event owes, and to whom: a function of the event, of whether its run is a recipient run, and of its workspace's
- *  endpoints as they were at its position. Nothing that happens later changes it. */
+/** What an event owes, and to whom: a function of the event, of whether its run is a recipient run, and of
+ *  its workspace's endpoints as they were at its position. Nothing that happens later changes it. */
 export function owedBy(
   event: { type: string; stream: string; position: bigint },
   run: { recipientRun: boolean },
