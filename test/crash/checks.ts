@@ -127,6 +127,8 @@ export function checkDeliveries(
     expect(taken.length, id).toBeLessThanOrEqual(1 + silent.length);
     for (const { data, meta } of silent) {
       const next = made[Number(data.attempt)];
+      // It is repeated at the place in the schedule that it had.
+      expect(next?.data.scheduleStep, id).toBe(data.scheduleStep);
       const between = (atMs: number) =>
         Date.parse(String(meta.at)) <= atMs && atMs <= Date.parse(String(next?.meta.at));
       expect(

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 import { openServer } from "../../services/server.ts";
 import { newKeyText } from "../../shared/ledger/keys.ts";
@@ -14,6 +15,8 @@ type Options = {
   clock?: ManualClock;
   /** Of an earlier start on this folder. */
   key?: string;
+  /** False to look at it before its lists answer. */
+  untilReady?: boolean;
   env?: Readonly<Record<string, string>>;
 };
 
@@ -42,15 +45,23 @@ export async function openTestServer(options: Options = {}) {
     onFatal: (error) => void fatal.push(error),
     checkAnswers: true,
   });
-  let closed: Promise<void> | undefined;
-  const close = (): Promise<void> => {
-    closed ??= server.close();
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    let isClosed = false;
+    closing ??= server.close();
+    const closed = closing.finally(() => {
+      isClosed = true;
+    });
     // What hangs is cut when the time is over, and time only passes here when somebody says so.
-    return clock ? Promise.all([closed, clock.advance(config.shutdownMs)]).then(() => {}) : closed;
+    while (clock && !isClosed) {
+      await clock.advance(config.shutdownMs);
+      await setImmediate();
+    }
+    return closed;
   };
   onTestFinished(close);
   const api = client(server.url, key);
-  await untilReady(server.url);
+  if (options.untilReady ?? true) await untilReady(server.url);
   return { folder, key, lines, fatal, said, close, ...api };
 }
 
