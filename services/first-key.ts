@@ -6,7 +6,8 @@ import { permissions } from "./api/permissions.ts";
 
 const WORKSPACE = "default";
 
-/** On a ledger that has no keys, makes one that may do everything: the configured one, or a new one that is said once. */
+/** On a ledger that has no keys, makes one that may do everything: the configured one, or a new one that is
+ *  said once. */
 export async function firstKey(deps: {
   ledger: Ledger;
   config: Config;

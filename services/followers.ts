@@ -16,8 +16,8 @@ type Deps = Parts & { refusals: Refusals };
 
 const PARENTS_PAGE = 100;
 
-/** The followers of this process: the log is read once for all of them. What was open before comes from the views, once they
- *  have reached the head that is seen here; what comes after it, from the log itself. */
+/** The followers of this process: the log is read once for all of them. What was open before comes from the
+ *  views, once they have reached the head that is seen here; what comes after it, from the log itself. */
 export async function openFollowers(deps: Deps) {
   const { config, ledger, vault, rows, progress, clock, log, metrics } = deps;
   const { store } = ledger;

@@ -40,8 +40,8 @@ export type Server = {
   close(): Promise<void>;
 };
 
-/** Everything on one machine: the API, the log and the followers in this process, the projector on a thread of
- *  its own. */
+/** Everything on one machine: the API, the log and the followers in this process, the projector on a thread
+ *  of its own. */
 export async function openServer(deps: ServerDeps): Promise<Server> {
   const { config, log, clock, say, onFatal, checkAnswers = false } = deps;
   const folder = config.data;

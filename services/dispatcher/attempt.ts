@@ -44,8 +44,9 @@ export type Next = { nextAttemptAtMs?: number; position?: bigint };
 const actor: Actor = { type: "system", id: "dispatcher" };
 const DONE: Next = {};
 
-/** One attempt, in the order that makes it safe: recorded before the socket opens, which also keeps other dispatchers off;
- *  sent; its outcome recorded. A crash in between leaves an attempt without an outcome, and that is followed by another. */
+/** One attempt, in the order that makes it safe: recorded before the socket opens, which also keeps other
+ *  dispatchers off; sent; its outcome recorded. A crash in between leaves an attempt without an outcome, and
+ *  that is followed by another. */
 export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal): Promise<Next> {
   const { ledger, clock, endpoints } = deps;
   const fold = await ledger.find<Delivery>(due.delivery);
@@ -102,7 +103,8 @@ export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal):
     },
     signal,
   );
-  if (signal.aborted && outcome.outcome !== "delivered") return DONE; // Cut short by us: its outcome is unknown.
+  // Cut short by us: its outcome is unknown.
+  if (signal.aborted && outcome.outcome !== "delivered") return DONE;
   return await responded(deps, due, {
     number,
     scheduleStep,

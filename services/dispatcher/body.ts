@@ -23,7 +23,8 @@ export type BodyFacts = {
   previous: string | null;
 };
 
-/** The body of a delivery, out of the log alone. Undefined where the event or the endpoint is not there to be told of. */
+/** The body of a delivery, out of the log alone. Undefined where the event or the endpoint is not there to be
+ *  told of. */
 export async function renderDelivery(
   { ledger, endpoints, bytesMax }: Deps,
   due: Due,
@@ -87,7 +88,8 @@ const thinRunV1 = (run: RunRow) => ({
   durationMs: run.durationMs,
 });
 
-/** The whole run. What was not given, or was erased, is absent; so are counts of recipient runs before their parent's end. */
+/** The whole run. What was not given, or was erased, is absent; so are counts of recipient runs before their
+ *  parent's end. */
 const runV1 = (run: RunRow, event: RecordedEvent) => ({
   ...thinRunV1(run),
   recipient: run.recipient,

@@ -6,7 +6,8 @@ import { type AttemptDeps, attempt, type Next } from "./attempt.ts";
 import type { Due } from "./due.ts";
 import { openLanes } from "./lanes.ts";
 
-/** What the views know of open deliveries. They may be behind: every attempt reads the delivery's own stream first. */
+/** What the views know of open deliveries. They may be behind: every attempt reads the delivery's own stream
+ *  first. */
 export type Backlog = {
   /** Resolves once the views have reached the head that was seen at the start. */
   ready(signal: AbortSignal): Promise<void>;
@@ -14,7 +15,8 @@ export type Backlog = {
   position(): bigint;
   /** Deliveries of an endpoint that are due by an instant, the longest due first. */
   due(endpoint: string, nowMs: number, limit: number): Promise<Due[]>;
-  /** When the endpoint's next open delivery is due, in epoch milliseconds; 0 for one that was never attempted. */
+  /** When the endpoint's next open delivery is due, in epoch milliseconds; 0 for one that was never
+   *  attempted. */
   nextDueMs(endpoint: string): Promise<number | undefined>;
 };
 
@@ -30,7 +32,8 @@ const DUE_PAGE = 200;
 /** How long to wait before a delivery that could not be recorded is looked at again. */
 const FAULT_PAUSE_MS = 1000;
 
-/** Sends what the log owes. What is owed follows from the log alone; queues, timers and views are hints about what to look at. */
+/** Sends what the log owes. What is owed follows from the log alone; queues, timers and views are hints about
+ *  what to look at. */
 export function openDispatcher(deps: DispatcherDeps) {
   const { ledger, clock, endpoints, backlog } = deps;
   /** When to look at an endpoint's backlog again, and how far the views must be for that to be worth it. */
@@ -131,7 +134,8 @@ export function openDispatcher(deps: DispatcherDeps) {
       if (!canOwe(event)) return;
       recent = recent.then(() => owe(event)).catch(deps.onFault);
     },
-    /** Sends what was open before, and what comes due. Resolves when aborted and everything in flight has ended. */
+    /** Sends what was open before, and what comes due. Resolves when aborted and everything in flight has
+     *  ended. */
     async run(signal: AbortSignal): Promise<void> {
       await backlog.ready(signal);
       for (const endpoint of endpoints.streams()) lookAt(endpoint, { nextAttemptAtMs: 0 });
@@ -139,7 +143,8 @@ export function openDispatcher(deps: DispatcherDeps) {
       await recent;
       await lanes.close();
     },
-    /** Cuts short what is still in flight: its outcome stays unknown, and it is tried again at the next start. */
+    /** Cuts short what is still in flight: its outcome stays unknown, and it is tried again at the next
+     *  start. */
     cut: (): void => stopping.abort(),
     inFlight: lanes.inFlight,
   };

@@ -1,7 +1,8 @@
 type Lane<Item> = { queued: { id: string; item: Item }[]; inFlight: number };
 
 type Deps<Item> = {
-  /** Items being worked on at once, in total and for one lane: one that hangs keeps its own places, and no others. */
+  /** Items being worked on at once, in total and for one lane: one that hangs keeps its own places, and no
+   *  others. */
   inFlightMax: number;
   inFlightPerLaneMax: number;
   /** Items that wait in one lane; what does not fit is refused, and offered again by whoever knows of it. */
@@ -11,7 +12,8 @@ type Deps<Item> = {
   onRoom(lane: string): void;
 };
 
-/** Work in lanes, taken in turn: first in, first out inside a lane, and round robin between those that have room. */
+/** Work in lanes, taken in turn: first in, first out inside a lane, and round robin between those that have
+ *  room. */
 export function openLanes<Item>(deps: Deps<Item>) {
   const lanes = new Map<string, Lane<Item>>();
   const busy = new Map<string, Promise<void>>();

@@ -5,7 +5,8 @@ export type Progress = {
   /** Whether every view has done its first catch-up. */
   live(): boolean;
   move(to: { position: bigint; eventsSeen: number; live: boolean }): void;
-  /** Resolves with true as soon as the views have reached a position, with false when the signal is aborted before. */
+  /** Resolves with true as soon as the views have reached a position, with false when the signal is aborted
+   *  before. */
   reached(position: bigint, signal: AbortSignal): Promise<boolean>;
   /** The same, once every view answers for the whole log too. */
   caughtUp(position: bigint, signal: AbortSignal): Promise<boolean>;

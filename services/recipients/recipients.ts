@@ -19,7 +19,8 @@ import { createTally, type Tally } from "./tally.ts";
 type Deps = {
   ledger: Ledger;
   clock: Clock;
-  /** Parents that are open as the views know them, once these have reached the head that was seen at the start. */
+  /** Parents that are open as the views know them, once these have reached the head that was seen at the
+   *  start. */
   openParents(signal: AbortSignal): AsyncIterable<string>;
   onFault(error: Error): void;
 };
@@ -29,9 +30,9 @@ type Parent = { workspace: string; created: RecordedEvent; tally: Tally; sinceMs
 const SWEEP_MS = 1000;
 const PARENTS_MAX = 2000;
 
-/** Makes the recipient runs that a crash left unmade, and moves parents with them: started when the first leaves pending,
- *  ended when all have ended, cancelled through them. It judges only what is open, and everything it records has a derived
- *  id: it can be killed at any instruction, and run twice. */
+/** Makes the recipient runs that a crash left unmade, and moves parents with them: started when the first
+ *  leaves pending, ended when all have ended, cancelled through them. It judges only what is open, and
+ *  everything it records has a derived id: it can be killed at any instruction, and run twice. */
 export function openRecipients({ ledger, clock, openParents, onFault }: Deps) {
   const parents = new Map<string, Parent>();
   let work: Promise<void> = Promise.resolve();
@@ -140,7 +141,8 @@ export function openRecipients({ ledger, clock, openParents, onFault }: Deps) {
     }
   }
 
-  /** Makes what is missing, hands on a cancellation, and moves the parent: all that can be open after a crash. */
+  /** Makes what is missing, hands on a cancellation, and moves the parent: all that can be open after a
+   *  crash. */
   async function repair(stream: string): Promise<void> {
     let parent = await load(stream);
     if (!parent) return;
@@ -191,7 +193,8 @@ export function openRecipients({ ledger, clock, openParents, onFault }: Deps) {
         });
       }
     },
-    /** Judges what was open before, then, now and then, looks for recipient runs that somebody began to make and did not. */
+    /** Judges what was open before, then, now and then, looks for recipient runs that somebody began to make
+     *  and did not. */
     async run(signal: AbortSignal): Promise<void> {
       for await (const stream of openParents(signal)) {
         enqueue(() => repair(stream));

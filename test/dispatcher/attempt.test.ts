@@ -94,7 +94,7 @@ describe("an attempt", () => {
     ]);
   });
 
-  it("carries the delivery's id in the header and in the body, and a position in the header alone", async () => {
+  it("carries the delivery's id twice, and a position in the header alone", async () => {
     const { go, sent, due } = await oneDue();
     await go();
     const [request] = sent;
@@ -193,7 +193,7 @@ describe("an attempt", () => {
     }
   });
 
-  it("is not made by itself for what an endpoint was owed while it was disabled, even after it is enabled again", async () => {
+  it("is not made for what was owed before an endpoint was disabled, even when it is enabled again", async () => {
     const { go, ledger, endpoints, sent, endpoint } = await oneDue();
     const { events } = await ledger.record(
       endpoint.stream,

@@ -47,13 +47,15 @@ function facts(input: unknown): BodyFacts {
 describe("a webhook's body in version 1", () => {
   it("never changes its bytes", () => {
     expect(String(renderBody(1, facts({ b: 1, a: [null, true] }), 1e6))).toBe(
-      '{"id":"delivery_00000000000000000000000002","type":"run.failed","timestamp":"2026-01-01T00:00:00.000Z","data":{"run":{' +
-        '"id":"run_00000000000000000000000001","workspace":"default","workflow":"onboarding","status":"failed","revision":2,' +
-        '"parentId":null,"recipientIndex":null,"recipientCount":null,"errorCount":1,"attempt":0,"currentStateName":null,' +
-        '"percent":null,"reason":"no_room","createdAt":"2026-01-01T00:00:00.000Z","updatedAt":"2026-01-01T00:00:00.000Z",' +
-        '"startedAt":"2026-01-01T00:00:00.000Z","completedAt":"2026-01-01T00:00:00.000Z","durationMs":0,"waits":[],' +
-        '"input":{"b":1,"a":[null,true]},"error":{"message":"Größe? 💥"}}},' +
-        '"ledger":{"event":"evt_00000000000000000000000002","revision":2,"previous":null,' +
+      '{"id":"delivery_00000000000000000000000002","type":"run.failed","timestamp":"2026-01-01T' +
+        '00:00:00.000Z","data":{"run":{"id":"run_00000000000000000000000001","workspace":"default' +
+        '","workflow":"onboarding","status":"failed","revision":2,"parentId":null,"recipientIndex' +
+        '":null,"recipientCount":null,"errorCount":1,"attempt":0,"currentStateName":null,"percent' +
+        '":null,"reason":"no_room","createdAt":"2026-01-01T00:00:00.000Z","updatedAt":"2026-01-01' +
+        'T00:00:00.000Z","startedAt":"2026-01-01T00:00:00.000Z","completedAt":"2026-01-01T00:00:0' +
+        '0.000Z","durationMs":0,"waits":[],"input":{"b":1,"a":[null,true]},"error":{"message":"Gr' +
+        'öße? 💥"}}},"ledger":{"event":"evt_00000000000000000000000002","revision":2,"previous":nu' +
+        "ll," +
         `"hash":"${"02".repeat(32)}"}}`,
     );
   });

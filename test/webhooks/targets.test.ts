@@ -94,7 +94,7 @@ describe("an address", () => {
     expect(mayCall("127.0.0.1", "https:", nothing)).toBe(false);
   });
 
-  it("that is written as IPv6 counts as the IPv4 address it is; one that is carried elsewhere does not", () => {
+  it("written as IPv6 counts as the IPv4 address it is; carried elsewhere it does not", () => {
     expect(mayCall("::ffff:127.0.0.1", "http:", loopback)).toBe(true);
     expect(mayCall("::ffff:7f00:1", "http:", loopback)).toBe(true);
     for (const carried of ["64:ff9b::127.0.0.1", "2002:7f00:1::", "::127.0.0.1", "2001:0:7f00:1::"])

@@ -1,9 +1,8 @@
-import { z } from "zod";
 import { event, Json, Name, type ProposedOf } from "../event.ts";
 // biome-ignore format: a list.
 import {
-  answer, attempt, comment, created, createdMade, done, ended, endedMade, error, Given, given, note, noted, output, progress,
-  reason, step, waits,
+  answer, asked, attempt, comment, created, createdMade, done, ended, endedMade, error, Given, given, message, note,
+  noted, output, progress, reason, step, waits,
 } from "./members.ts";
 
 export { Recipient, RunId } from "./members.ts";
@@ -18,9 +17,9 @@ export const runEvents = [
   event("run.resumed", {}, {}),
   event("run.paused", reason, note),
   event("run.waiting", reason, note),
-  event("run.awaiting_input", { ...waits, kind: Name.optional() }, { prompt: z.string(), hint: Json.optional() }, ["waitId"]),
+  event("run.awaiting_input", { ...waits, kind: Name.optional() }, asked, ["waitId"]),
   event("run.input_given", answer, { input: Given }),
-  event("run.awaiting_approval", { ...waits, stepRef: Name.optional() }, { message: z.string().optional() }, ["waitId"]),
+  event("run.awaiting_approval", { ...waits, stepRef: Name.optional() }, message, ["waitId"]),
   event("run.approval_given", answer, comment),
   event("run.approved", answer, comment),
   event("run.rejected", answer, comment),

@@ -55,3 +55,5 @@ export const noted = {
 };
 export const waits = { waitId: WaitId, expiresAt: Instant.optional() };
 export const progress = { percent: z.number().min(0).max(100).optional(), stateName: Name.optional() };
+export const asked = { prompt: z.string(), hint: Json.optional() };
+export const message = { message: z.string().optional() };
