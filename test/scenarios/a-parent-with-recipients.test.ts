@@ -142,7 +142,7 @@ describe("a run with recipients", () => {
     });
   });
 
-  it("owes its own end and its recipients' questions to all, and their ends to who asks for them", async () => {
+  it("owes its end and all questions to everybody, the recipients' ends to who asks for them", async () => {
     const [server, usual, all] = [await openTestServer(), await openReceiver(), await openReceiver()];
     await server.post("/v1/webhook-endpoints", { url: usual.url });
     await server.post("/v1/webhook-endpoints", { url: all.url, recipientRuns: true });
