@@ -130,7 +130,7 @@ export async function changeEndpoint(
   checkUrl(deps, change.url);
   for (;;) {
     const current = await readEndpoint(deps.ledger, stream, caller.workspace ?? "");
-    if (current.status === "deleted") throw new Problem("endpoint_deleted", "The endpoint was deleted.");
+    if (current.status === "deleted") throw deleted();
     const events = changes(current, change);
     if (events.length === 0) return current.position;
     const ifRevision = caller.ifRevision ?? current.revision;
@@ -153,9 +153,14 @@ export async function changeEndpoint(
 
 /** Deletes an endpoint: what it is owed is cancelled, without an event for each. */
 export async function deleteEndpoint({ ledger }: EndpointCommandDeps, caller: CallerWithId, stream: string) {
-  return ledger.record(stream, {
-    ...caller,
-    operation: "delete_endpoint",
-    items: [{ proposed: { type: "endpoint.deleted", data: {} }, shape: {} }],
-  });
+  const items = [{ proposed: { type: "endpoint.deleted", data: {} }, shape: {} }];
+  try {
+    return await ledger.record(stream, { ...caller, operation: "delete_endpoint", items });
+  } catch (error) {
+    // Every endpoint but a deleted one can be deleted.
+    if (error instanceof Refusal && error.code === "transition_not_allowed") throw deleted();
+    throw error;
+  }
 }
+
+const deleted = (): Problem => new Problem("endpoint_deleted", "The endpoint was deleted.");

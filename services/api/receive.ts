@@ -74,7 +74,7 @@ function parseBody(schema: z.ZodType, body: unknown): unknown {
   throw invalidBody(parsed.error.issues);
 }
 
-function checkAnswer({ operationId, responses }: Route, { status, text, body }: Answer): void {
+function checkAnswer({ operationId, responses, produces }: Route, { status, text, body }: Answer): void {
   const schema = responses[status];
   if (schema === undefined) throw new Error(`${operationId} does not promise ${status}`);
   if (schema === null) {
@@ -82,7 +82,8 @@ function checkAnswer({ operationId, responses }: Route, { status, text, body }: 
       throw new Error(`${operationId} promises no body with ${status}`);
     return;
   }
-  const written: unknown = JSON.parse(text ?? JSON.stringify(body));
+  const json = text ?? JSON.stringify(body);
+  const written: unknown = produces === undefined ? JSON.parse(json) : text;
   const checked = schema.safeParse(written);
   if (!checked.success) throw new Error(`${operationId} ${status}: ${z.prettifyError(checked.error)}`);
 }
