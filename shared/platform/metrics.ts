@@ -12,7 +12,8 @@ export function openMetrics() {
       help,
       registers,
       async collect() {
-        this.set(await read());
+        // One that cannot be read now is not a number; the others are told all the same.
+        this.set(await Promise.try(read).catch(() => Number.NaN));
       },
     });
   return {
