@@ -7,11 +7,12 @@ import { Instant, Name } from "../../shared/domain/event.ts";
 import { createKey, hashSecret, keyStream, newSecret, workspaceStream } from "../../shared/ledger/keys.ts";
 import type { Clock } from "../../shared/platform/clock.ts";
 import { Problem } from "../../shared/platform/errors.ts";
+import { keyExample, madeKeyExample, pageExample } from "./examples.ts";
 import { type Permission, permissions } from "./permissions.ts";
-import { invalidMember, lastPosition, writeHeaders } from "./recording.ts";
+import { invalidMember, lastPosition, writeHeaders, writing } from "./recording.ts";
 import { answer, commandOf, type Principal, type Route, route } from "./route.ts";
-import { type ReadDeps, sizesOf } from "./runs.ts";
-import { answerPage, minPositionQuery, pageOf, pagingQuery, requireLive, waitFor } from "./views.ts";
+import type { ReadDeps } from "./runs.ts";
+import { answerList, listing, listQuery, pageOf } from "./views.ts";
 
 const KeyParams = z.strictObject({ keyId: z.string().regex(/^[a-z0-9]{10}$/) });
 const Permissions = z.array(z.enum(permissions)).min(1).max(permissions.length);
@@ -58,8 +59,7 @@ function checkGrant(principal: Principal, granted: readonly Permission[]): void 
 }
 
 export function accessRoutes(deps: ReadDeps & { clock: Clock }): Route[] {
-  const { ledger, views, cursorSecret: secret, clock } = deps;
-  const sizes = sizesOf(deps);
+  const { ledger, views, clock } = deps;
   return [
     route({
       method: "post",
@@ -69,19 +69,22 @@ export function accessRoutes(deps: ReadDeps & { clock: Clock }): Route[] {
       permission: "keys:manage",
       request: { body: NewKey, headers: ["Idempotency-Key"] },
       responses: { 201: MadeKey },
-      problems: ["idempotency_conflict", "storage_full", "outcome_unknown"],
-      example: { body: { name: "worker", permissions: ["runs:create", "runs:record", "runs:read"] } },
+      problems: [...writing, "idempotency_conflict"],
+      example: {
+        body: { name: "worker", permissions: ["runs:create", "runs:record", "runs:read"] },
+        answer: madeKeyExample,
+      },
       async handle(call) {
         const { body, principal } = call;
         checkGrant(principal, body.permissions);
         if (body.expiresAt !== undefined && Date.parse(body.expiresAt) <= clock.now()) {
-          throw invalidMember("/expiresAt", "is not in the future");
+          throw invalidMember("/expiresAt", `${body.expiresAt} is not in the future`);
         }
-        const { ifRevision: _, ...command } = commandOf(call);
         const { name, expiresAt } = body;
-        const asked = { ...command, permissions: body.permissions, shape: body };
         const made = await createKey(ledger, {
-          ...asked,
+          ...commandOf(call),
+          permissions: body.permissions,
+          shape: body,
           ...(name === undefined ? {} : { name }),
           ...(expiresAt === undefined ? {} : { expiresAt }),
         });
@@ -95,24 +98,17 @@ export function accessRoutes(deps: ReadDeps & { clock: Clock }): Route[] {
       operationId: "listKeys",
       summary: "API keys, newest first; revoked ones too, and of none its text",
       permission: "keys:manage",
-      request: {
-        query: z.strictObject({ ...pagingQuery(sizes.max), ...minPositionQuery }),
-        headers: ["Ledger-Min-Position"],
-      },
+      request: { query: listQuery(deps.pageSizeMax, {}), headers: ["Ledger-Min-Position"] },
       responses: { 200: pageOf(KeyJson) },
-      problems: ["invalid_cursor", "projection_behind", "views_rebuilding"],
-      async handle({ query, headers, principal }) {
-        requireLive(views);
-        await waitFor(views, { headers, query });
-        const scope = { view: "api-keys", workspace: principal.workspace, filter: {} };
-        return answer(
-          200,
-          await answerPage<ApiKeyRow>(
-            { scope, secret, query, sizes, orderOf: (row) => row.createdPosition, json: keyJson },
-            (where) => listApiKeys(views.rows, principal.workspace, where),
-          ),
-        );
-      },
+      problems: listing,
+      example: pageExample(keyExample),
+      handle: (call) =>
+        answerList<ApiKeyRow>(deps, call, {
+          view: "listKeys",
+          orderOf: (row) => row.createdPosition,
+          json: keyJson,
+          read: (workspace, paging) => listApiKeys(views.rows, workspace, paging),
+        }),
     }),
     route({
       method: "post",
@@ -126,7 +122,8 @@ export function accessRoutes(deps: ReadDeps & { clock: Clock }): Route[] {
         headers: ["Idempotency-Key"],
       },
       responses: { 201: MadeKey },
-      problems: ["transition_not_allowed", "idempotency_conflict", "storage_full", "outcome_unknown"],
+      problems: [...writing, "transition_not_allowed", "idempotency_conflict"],
+      example: { body: { overlapMs: 3_600_000 }, answer: madeKeyExample },
       async handle(call) {
         const { params, body, principal } = call;
         const fold = await ledger.get<ApiKey>(keyStream(params.keyId), principal.workspace);
@@ -158,7 +155,7 @@ export function accessRoutes(deps: ReadDeps & { clock: Clock }): Route[] {
       permission: "keys:manage",
       request: { params: KeyParams },
       responses: { 204: null },
-      problems: ["transition_not_allowed", "storage_full", "outcome_unknown"],
+      problems: [...writing, "transition_not_allowed"],
       async handle(call) {
         const recorded = await ledger.record(keyStream(call.params.keyId), {
           ...commandOf(call),
@@ -186,11 +183,14 @@ export function accessRoutes(deps: ReadDeps & { clock: Clock }): Route[] {
           position: z.string(),
         }),
       },
-      problems: ["already_exists", "idempotency_conflict", "storage_full", "outcome_unknown"],
-      example: { body: { slug: "acme", name: "Acme" } },
+      problems: [...writing, "already_exists", "idempotency_conflict"],
+      example: {
+        body: { slug: "acme", name: "Acme" },
+        answer: { workspace: { slug: "acme", name: "Acme" }, ...madeKeyExample },
+      },
       async handle(call) {
         const { body } = call;
-        const { ifRevision: _, commandId, ...caller } = { ...commandOf(call), workspace: body.slug };
+        const { commandId, ...caller } = { ...commandOf(call), workspace: body.slug };
         const content = body.name === undefined ? {} : { content: { name: body.name } };
         const created = await ledger.create(
           "workspace",

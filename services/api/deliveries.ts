@@ -7,15 +7,38 @@ import {
 } from "../../projections/deliveries/deliveries.table.ts";
 import { owingTypes } from "../../shared/domain/endpoint/events.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
+import { RunId } from "../../shared/domain/run/events.ts";
 import { Problem } from "../../shared/platform/errors.ts";
 import { isWireId, streamOf } from "../../shared/verification/ids.ts";
-import { answer, type Route, route } from "./route.ts";
-import { type ReadDeps, sizesOf } from "./runs.ts";
-import { answerPage, minPositionQuery, pageOf, pagingQuery, requireLive, waitFor } from "./views.ts";
+import { attemptExample, deliveryExample, pageExample } from "./examples.ts";
+import { type Route, route, taggedAnswer } from "./route.ts";
+import { readsContent } from "./run-json.ts";
+import type { ReadDeps } from "./runs.ts";
+import {
+  answerList,
+  behind,
+  listing,
+  listQuery,
+  minPositionQuery,
+  pageOf,
+  requireLive,
+  waitFor,
+} from "./views.ts";
 
-const DeliveryParams = z.strictObject({
-  deliveryId: z.string().refine((id) => isWireId("delivery", id), "must be a delivery's id"),
-});
+const idOf = (prefix: "endpoint" | "delivery") =>
+  z
+    .string()
+    .refine(
+      (id) => isWireId(prefix, id),
+      `must be the id of ${prefix === "endpoint" ? "an" : "a"} ${prefix}`,
+    );
+const filterQuery = {
+  endpointId: idOf("endpoint").optional(),
+  runId: RunId.optional(),
+  status: z.array(z.enum(deliveryStatuses)).optional(),
+};
+
+const DeliveryParams = z.strictObject({ deliveryId: idOf("delivery") });
 
 const delivery = {
   id: z.string(),
@@ -49,9 +72,12 @@ const AttemptJson = z
     durationMs: z.int().nullable(),
     respondedAt: z.string().nullable(),
     nextAttemptAt: z.string().nullable(),
-    excerpt: z.string().optional(),
+    excerpt: z.string().optional().describe("The beginning of what was answered."),
+    redacted: z.literal(true).optional(),
+    erased: z.literal(true).optional(),
   })
   .meta({ id: "Attempt" });
+type Attempt = z.infer<typeof AttemptJson>;
 const DeliveryWithAttempts = z
   .strictObject({ ...delivery, attempts: z.array(AttemptJson) })
   .meta({ id: "DeliveryWithAttempts" });
@@ -82,41 +108,64 @@ function deliveryJson(row: DeliveryRow) {
   };
 }
 
-/** Every attempt, out of the delivery's own stream. One without a response had an outcome that nobody knows. */
-function attemptsOf(events: readonly RecordedEvent[]): z.infer<typeof AttemptJson>[] {
-  const attempts: z.infer<typeof AttemptJson>[] = [];
-  for (const { type, data, content, meta } of events) {
-    if (type === "delivery.attempted") {
-      attempts.push({
-        attempt: Number(data.attempt),
-        scheduleStep: Number(data.scheduleStep),
-        at: meta.at,
-        endpointRevision: Number(data.endpointRevision),
-        bodySha256: String(data.bodySha256),
-        secretKeyIds: data.secretKeyIds as string[],
-        outcome: "unknown",
-        httpStatus: null,
-        durationMs: null,
-        respondedAt: null,
-        nextAttemptAt: null,
-      });
-    } else if (type === "delivery.responded") {
-      const made = attempts.findLast(({ attempt }) => attempt === data.attempt);
-      if (!made) continue;
-      made.outcome = String(data.outcome);
-      made.httpStatus = typeof data.httpStatus === "number" ? data.httpStatus : null;
-      made.durationMs = Number(data.durationMs);
-      made.respondedAt = meta.at;
-      made.nextAttemptAt = typeof data.nextAttemptAt === "string" ? data.nextAttemptAt : null;
-      if (typeof content?.excerpt === "string") made.excerpt = content.excerpt;
-    }
+/** Every attempt, out of the delivery's own stream. One without a response had an outcome that nobody
+ *  knows. */
+function attemptsOf(events: readonly RecordedEvent[], content: boolean): Attempt[] {
+  const attempts: Attempt[] = [];
+  for (const event of events) {
+    const { type, data } = event;
+    if (type === "delivery.attempted") attempts.push(attemptOf(event));
+    if (type !== "delivery.responded") continue;
+    const made = attempts.findLast(({ attempt }) => attempt === data.attempt);
+    if (made) Object.assign(made, responseOf(event, content));
   }
   return attempts;
 }
 
+function attemptOf({ data, meta }: RecordedEvent): Attempt {
+  return {
+    attempt: Number(data.attempt),
+    scheduleStep: Number(data.scheduleStep),
+    at: meta.at,
+    endpointRevision: Number(data.endpointRevision),
+    bodySha256: String(data.bodySha256),
+    secretKeyIds: data.secretKeyIds as string[], // As it was recorded.
+    outcome: "unknown",
+    httpStatus: null,
+    durationMs: null,
+    respondedAt: null,
+    nextAttemptAt: null,
+  };
+}
+
+function responseOf({ data, content: written, meta }: RecordedEvent, content: boolean): Partial<Attempt> {
+  return {
+    outcome: String(data.outcome),
+    httpStatus: typeof data.httpStatus === "number" ? data.httpStatus : null,
+    durationMs: Number(data.durationMs),
+    respondedAt: meta.at,
+    nextAttemptAt: typeof data.nextAttemptAt === "string" ? data.nextAttemptAt : null,
+    ...(content && typeof written?.excerpt === "string" ? { excerpt: written.excerpt } : {}),
+    ...(meta.contentHash !== null && !content ? { redacted: true } : {}),
+    ...(meta.contentHash !== null && written === undefined ? { erased: true } : {}),
+  };
+}
+
+/** A delivery's row. A receiver may ask before the view has seen what it was sent: then the view is waited
+ *  for. */
+async function readDelivery({ ledger, views }: ReadDeps, workspace: string, id: string) {
+  const found = await views.rows.get(deliveriesView, id);
+  if (found.row?.workspace === workspace) return found.row;
+  await ledger.get(streamOf(id), workspace); // Throws where nothing was attempted in this workspace.
+  const head = await ledger.store.head();
+  if (!(await views.reached(head, 2000))) throw behind(views, head);
+  const { row } = await views.rows.get(deliveriesView, id);
+  if (row?.workspace !== workspace) throw new Problem("not_found", "There is no such delivery.");
+  return row;
+}
+
 export function deliveryRoutes(deps: ReadDeps): Route[] {
-  const { ledger, views, cursorSecret: secret } = deps;
-  const sizes = sizesOf(deps);
+  const { ledger, views } = deps;
   return [
     route({
       method: "get",
@@ -124,35 +173,23 @@ export function deliveryRoutes(deps: ReadDeps): Route[] {
       operationId: "listDeliveries",
       summary: "What webhook endpoints are owed, the newest event first",
       permission: "webhooks:read",
-      request: {
-        query: z.strictObject({
-          endpointId: z.string().optional(),
-          runId: z.string().optional(),
-          status: z.array(z.enum(deliveryStatuses)).optional(),
-          ...pagingQuery(sizes.max),
-          ...minPositionQuery,
-        }),
-        headers: ["Ledger-Min-Position"],
-      },
+      request: { query: listQuery(deps.pageSizeMax, filterQuery), headers: ["Ledger-Min-Position"] },
       responses: { 200: pageOf(DeliveryJson) },
-      problems: ["invalid_cursor", "projection_behind", "views_rebuilding"],
-      async handle({ query, headers, principal }) {
-        requireLive(views);
-        await waitFor(views, { headers, query });
-        const { endpointId, runId, status } = query;
+      problems: listing,
+      example: pageExample(deliveryExample),
+      async handle(call) {
+        const { endpointId, runId, status } = call.query;
         const filter = {
           ...(endpointId === undefined ? {} : { endpointId }),
           ...(runId === undefined ? {} : { runId }),
           ...(status === undefined ? {} : { status: [...new Set(status)] }),
         };
-        const scope = { view: "deliveries", workspace: principal.workspace, filter };
-        return answer(
-          200,
-          await answerPage<DeliveryRow>(
-            { scope, secret, query, sizes, orderOf: (row) => row.eventPosition, json: deliveryJson },
-            (where) => listDeliveries(views.rows, principal.workspace, filter, where),
-          ),
-        );
+        return answerList<DeliveryRow>(deps, call, {
+          view: "listDeliveries",
+          orderOf: (row) => row.eventPosition,
+          json: deliveryJson,
+          read: (workspace, paging) => listDeliveries(views.rows, workspace, filter, paging),
+        });
       },
     }),
     route({
@@ -164,18 +201,18 @@ export function deliveryRoutes(deps: ReadDeps): Route[] {
       request: {
         params: DeliveryParams,
         query: z.strictObject(minPositionQuery),
-        headers: ["Ledger-Min-Position"],
+        headers: ["Ledger-Min-Position", "If-None-Match"],
       },
-      responses: { 200: DeliveryWithAttempts },
+      responses: { 200: DeliveryWithAttempts, 304: null },
       problems: ["projection_behind", "views_rebuilding"],
-      async handle({ params, query, headers, principal }) {
+      example: { answer: { ...deliveryExample, attempts: [attemptExample] } },
+      async handle(call) {
         requireLive(views);
-        await waitFor(views, { headers, query });
-        const { row } = await views.rows.get(deliveriesView, params.deliveryId);
-        if (row?.workspace !== principal.workspace)
-          throw new Problem("not_found", "There is no such delivery.");
-        const attempts = attemptsOf(await ledger.history(streamOf(row.id)));
-        return answer(200, { ...deliveryJson(row), attempts });
+        await waitFor(views, call);
+        const row = await readDelivery(deps, call.principal.workspace, call.params.deliveryId);
+        const events = await ledger.history(streamOf(row.id));
+        const attempts = attemptsOf(events, readsContent(call.principal));
+        return taggedAnswer(call, events.at(-1)?.revision ?? 0, { ...deliveryJson(row), attempts });
       },
     }),
   ];

@@ -3,43 +3,47 @@ import { type EndpointRow, listEndpoints } from "../../projections/endpoints/end
 import { owingTypes } from "../../shared/domain/endpoint/events.ts";
 import type { EndpointVersion } from "../../shared/domain/endpoint/history.ts";
 import { isWireId, streamOf, wireIdOf } from "../../shared/verification/ids.ts";
+import { changeEndpoint, deleteEndpoint, type EndpointChange } from "./endpoint-changes.ts";
 import {
-  changeEndpoint,
-  createEndpoint,
-  deleteEndpoint,
-  type EndpointChange,
   type EndpointCommandDeps,
+  endpointCreation,
   type NewEndpoint,
   readEndpoint,
 } from "./endpoint-commands.ts";
-import { lastPosition, writeHeaders } from "./recording.ts";
-import { answer, commandOf, type Route, route, taggedAnswer } from "./route.ts";
-import { type ReadDeps, sizesOf } from "./runs.ts";
-import { answerPage, minPositionQuery, pageOf, pagingQuery, requireLive, waitFor } from "./views.ts";
+import { endpointExample, pageExample } from "./examples.ts";
+import { lastPosition, writeHeaders, writing } from "./recording.ts";
+import { answer, commandOf, commandOnTopOf, type Route, route, taggedAnswer } from "./route.ts";
+import type { ReadDeps } from "./runs.ts";
+import { answerList, listing, listQuery, pageOf } from "./views.ts";
 
-const EndpointId = z.string().refine((id) => isWireId("endpoint", id), "must be an endpoint's id");
-const EndpointParams = z.strictObject({ endpointId: EndpointId });
+const EndpointParams = z.strictObject({
+  endpointId: z.string().refine((id) => isWireId("endpoint", id), "must be the id of an endpoint"),
+});
 const Types = z
   .array(z.enum(owingTypes as [string, ...string[]]))
   .min(1)
   .max(owingTypes.length);
 
+const Url = z.string().min(1).max(2048);
+const Description = z.string().max(5000);
+const ScheduleMs = z.array(z.int().min(0)).min(1).max(20);
 const settings = {
-  url: z.string().min(1).max(2048),
-  types: Types.optional(),
-  recipientRuns: z.boolean().optional(),
-  scheduleMs: z.array(z.int().min(0)).min(1).max(20).optional(),
+  types: Types.optional().describe("What it hears of; every end and every wait, unless said."),
+  recipientRuns: z.boolean().optional().describe("Whether it hears of the ends of recipient runs too."),
   status: z.enum(["enabled", "disabled"]).optional(),
 };
 const NewEndpointBody = z.strictObject({
+  url: Url,
   ...settings,
+  scheduleMs: ScheduleMs.optional().describe("Pauses before the first, second … attempt."),
   bodyVersion: z.literal(1).optional(),
-  description: z.string().max(5000).optional(),
+  description: Description.optional(),
 });
 const EndpointChangeBody = z.strictObject({
+  url: Url.optional(),
   ...settings,
-  url: settings.url.optional(),
-  description: z.string().max(5000).nullable().optional(),
+  scheduleMs: ScheduleMs.nullable().optional().describe("`null` for the usual pauses."),
+  description: Description.nullable().optional().describe("`null` takes it away."),
 });
 
 export const EndpointJson = z
@@ -92,12 +96,8 @@ function endpointJson(
 type Deps = ReadDeps & EndpointCommandDeps;
 
 export function endpointRoutes(deps: Deps): Route[] {
-  const { ledger, views, cursorSecret: secret } = deps;
-  const sizes = sizesOf(deps);
-  const current = async (stream: string, workspace: string) => {
-    const version = await readEndpoint(ledger, stream, workspace);
-    return { version, json: endpointJson(wireIdOf(stream), version) };
-  };
+  const { ledger, views } = deps;
+  const create = endpointCreation(deps);
   return [
     route({
       method: "post",
@@ -109,32 +109,25 @@ export function endpointRoutes(deps: Deps): Route[] {
       responses: {
         201: z.strictObject({ endpoint: EndpointJson, secret: z.string().nullable(), position: z.string() }),
       },
-      problems: [
-        "target_not_allowed",
-        "endpoint_limit",
-        "idempotency_conflict",
-        "storage_full",
-        "outcome_unknown",
-      ],
+      problems: [...writing, "target_not_allowed", "endpoint_limit", "idempotency_conflict"],
       example: {
-        body: {
-          url: "https://example.com/webhooks",
-          types: ["run.completed", "run.failed", "run.awaiting_input"],
+        body: { url: endpointExample.url, types: endpointExample.types },
+        answer: {
+          endpoint: endpointExample,
+          secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+          position: "9",
         },
       },
       async handle(call) {
-        const { recorded, secret: made } = await createEndpoint(
-          deps,
-          commandOf(call),
-          call.body as NewEndpoint,
-        );
-        const { json } = await current(recorded.stream, call.principal.workspace);
-        const position = lastPosition(recorded.events);
+        const made = await create(commandOf(call), call.body as NewEndpoint);
+        const { recorded, version, secret } = made;
+        const id = wireIdOf(version.stream);
         const headers = {
-          ...writeHeaders(position, recorded.replayed),
-          Location: `/v1/webhook-endpoints/${json.id}`,
+          ...writeHeaders(version.position, recorded.replayed),
+          Location: `/v1/webhook-endpoints/${id}`,
         };
-        return answer(201, { endpoint: json, secret: made, position: `${position}` }, headers);
+        const endpoint = endpointJson(id, version);
+        return answer(201, { endpoint, secret, position: `${version.position}` }, headers);
       },
     }),
     route({
@@ -143,31 +136,17 @@ export function endpointRoutes(deps: Deps): Route[] {
       operationId: "listWebhookEndpoints",
       summary: "Webhook endpoints, newest first",
       permission: "webhooks:read",
-      request: {
-        query: z.strictObject({ ...pagingQuery(sizes.max), ...minPositionQuery }),
-        headers: ["Ledger-Min-Position"],
-      },
+      request: { query: listQuery(deps.pageSizeMax, {}), headers: ["Ledger-Min-Position"] },
       responses: { 200: pageOf(EndpointJson) },
-      problems: ["invalid_cursor", "projection_behind", "views_rebuilding"],
-      async handle({ query, headers, principal }) {
-        requireLive(views);
-        await waitFor(views, { headers, query });
-        const scope = { view: "endpoints", workspace: principal.workspace, filter: {} };
-        return answer(
-          200,
-          await answerPage<EndpointRow>(
-            {
-              scope,
-              secret,
-              query,
-              sizes,
-              orderOf: (row) => row.createdPosition,
-              json: (row) => endpointJson(row.id, row),
-            },
-            (where) => listEndpoints(views.rows, principal.workspace, where),
-          ),
-        );
-      },
+      problems: listing,
+      example: pageExample(endpointExample),
+      handle: (call) =>
+        answerList<EndpointRow>(deps, call, {
+          view: "listWebhookEndpoints",
+          orderOf: (row) => row.createdPosition,
+          json: (row) => endpointJson(row.id, row),
+          read: (workspace, paging) => listEndpoints(views.rows, workspace, paging),
+        }),
     }),
     route({
       method: "get",
@@ -178,9 +157,11 @@ export function endpointRoutes(deps: Deps): Route[] {
       request: { params: EndpointParams, headers: ["If-None-Match"] },
       responses: { 200: EndpointJson, 304: null },
       problems: [],
+      example: { answer: endpointExample },
       async handle(call) {
-        const { version, json } = await current(streamOf(call.params.endpointId), call.principal.workspace);
-        return taggedAnswer(call, version.revision, json);
+        const stream = streamOf(call.params.endpointId);
+        const version = await readEndpoint(ledger, stream, call.principal.workspace);
+        return taggedAnswer(call, version.revision, endpointJson(call.params.endpointId, version));
       },
     }),
     route({
@@ -191,19 +172,16 @@ export function endpointRoutes(deps: Deps): Route[] {
       permission: "webhooks:write",
       request: { params: EndpointParams, body: EndpointChangeBody, headers: ["If-Match"] },
       responses: { 200: EndpointJson },
-      problems: [
-        "target_not_allowed",
-        "endpoint_deleted",
-        "revision_mismatch",
-        "storage_full",
-        "outcome_unknown",
-      ],
-      example: { body: { status: "disabled" } },
+      problems: [...writing, "target_not_allowed", "endpoint_deleted", "revision_mismatch"],
+      example: {
+        body: { status: "disabled" },
+        answer: { ...endpointExample, status: "disabled", revision: 1 },
+      },
       async handle(call) {
-        const stream = streamOf(call.params.endpointId);
-        const position = await changeEndpoint(deps, commandOf(call), stream, call.body as EndpointChange);
-        const { json } = await current(stream, call.principal.workspace);
-        return answer(200, json, writeHeaders(position, false));
+        const { endpointId } = call.params;
+        const change = call.body as EndpointChange;
+        const version = await changeEndpoint(deps, commandOnTopOf(call), streamOf(endpointId), change);
+        return answer(200, endpointJson(endpointId, version), writeHeaders(version.position, false));
       },
     }),
     route({
@@ -214,9 +192,10 @@ export function endpointRoutes(deps: Deps): Route[] {
       permission: "webhooks:write",
       request: { params: EndpointParams, headers: ["If-Match"] },
       responses: { 204: null },
-      problems: ["endpoint_deleted", "revision_mismatch", "storage_full", "outcome_unknown"],
+      problems: [...writing, "endpoint_deleted", "revision_mismatch"],
       async handle(call) {
-        const recorded = await deleteEndpoint(deps, commandOf(call), streamOf(call.params.endpointId));
+        const stream = streamOf(call.params.endpointId);
+        const recorded = await deleteEndpoint(deps, commandOnTopOf(call), stream);
         return { status: 204, headers: writeHeaders(lastPosition(recorded.events), recorded.replayed) };
       },
     }),

@@ -79,7 +79,9 @@ function operation(route: Route, components: Components): Schema {
     const example = route.example?.body;
     made.requestBody = {
       required: true,
-      content: { "application/json": media(schemaOf(request.body, components), example) },
+      content: {
+        "application/json": media(schemaOf(request.bodyShape ?? request.body, components), example),
+      },
     };
   }
   return made;
@@ -138,12 +140,15 @@ function answers(route: Route, components: Components): Schema {
 }
 
 /** The codes that any operation can answer with, because of what it takes. */
-function commonProblems({ permission, request }: Route): ProblemCode[] {
+function commonProblems({ method, permission, request }: Route): ProblemCode[] {
   const codes: ProblemCode[] = ["not_acceptable", "internal", "shutting_down"];
   if (permission !== "public") codes.push("unauthenticated", "key_expired", "key_revoked", "forbidden");
   if (request.params) codes.push("not_found");
   if (request.query) codes.push("invalid_query");
-  if (request.headers?.includes("Idempotency-Key")) codes.push("invalid_command_id");
+  if (request.headers?.some((name) => name !== "If-None-Match") || method !== "get")
+    codes.push("invalid_header");
+  // Also where it is not taken: it would be lost.
+  if (method !== "get") codes.push("invalid_command_id");
   if (request.body) codes.push("malformed_json", "invalid_body", "body_too_large", "unsupported_media_type");
   return codes;
 }

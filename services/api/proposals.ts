@@ -7,10 +7,15 @@ import { Problem } from "../../shared/platform/errors.ts";
 import type { Permission } from "./permissions.ts";
 import type { Principal } from "./route.ts";
 
-const CommandId = z
-  .string()
-  .describe("Your id for this item: a retry with it is answered, not recorded again.");
-const common = { id: CommandId.optional(), at: Instant.optional() };
+const CommandId = z.string();
+const common = {
+  id: CommandId.optional().describe(
+    "Your id for this item: a retry with it is answered, not recorded again.",
+  ),
+  at: Instant.optional().describe(
+    "When it happened, as an RFC 3339 instant; when it is recorded, unless said.",
+  ),
+};
 
 /** `data` may be left out where nothing in it is required. */
 const dataOf = (kind: EventType) =>
@@ -25,8 +30,19 @@ const variants = (kinds: readonly EventType[], extra: z.ZodRawShape) =>
   );
 
 type Variants = [ReturnType<typeof variants>[number], ...ReturnType<typeof variants>];
-const union = (kinds: readonly EventType[], extra: z.ZodRawShape = {}) =>
-  z.discriminatedUnion("type", variants(kinds, extra) as Variants) as unknown as z.ZodType<ProposedEvent>;
+const union = (id: string, kinds: readonly EventType[], extra: z.ZodRawShape = {}) =>
+  z
+    .discriminatedUnion("type", variants(kinds, extra) as Variants, { error: wrongType })
+    .meta({ id }) as unknown as z.ZodType<ProposedEvent>;
+
+/** Names the type that nobody knows; those that there are stand in the documentation. */
+function wrongType({ code, input }: { code: string; input?: unknown }): string | undefined {
+  if (code !== "invalid_union") return undefined;
+  const { type } = input as { type?: unknown };
+  if (type === undefined) return "is required";
+  const shown = JSON.stringify(type);
+  return `${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown} is no type of event that this takes`;
+}
 
 /** What a proposal is once it was parsed: instants are normalised, nothing is added. */
 export type ProposedEvent = {
@@ -38,7 +54,7 @@ export type ProposedEvent = {
   runKey?: string;
 };
 
-export const ProposedEvent = union(producers);
+const ProposedEvent = union("ProposedEvent", producers);
 const ProposedList = z.array(ProposedEvent).min(1).max(100);
 /** One event, or 1–100 in an array. Not `z.union`: what is wrong is to be told of the form that was sent. */
 export const ProposedEvents = z.unknown().transform((body, context): ProposedEvent[] => {
@@ -49,13 +65,21 @@ export const ProposedEvents = z.unknown().transform((body, context): ProposedEve
 });
 /** For the documentation, which cannot look into a transformation. */
 export const ProposedEventsShape = z.union([ProposedEvent, ProposedList]);
-/** An item of the batch: `run.created` too, and the run it is about, by its id or by the command id that created it. */
-export const BatchItem = union(runEvents, { runId: RunId.optional(), runKey: CommandId.optional() });
+/** An item of the batch: `run.created` too, and the run it is about, by its id or by the command id that
+ *  created it. */
+export const BatchItem = union("BatchItem", runEvents, {
+  runId: RunId.optional().describe(
+    "The run it is about; `runKey` in its place, or neither for `run.created`.",
+  ),
+  runKey: CommandId.optional().describe("The command id under which the run was created."),
+});
 
 const createdKind = runEvent.get("run.created");
 if (!createdKind) throw new Error("run.created is not declared");
 const CreatedProposal = createdKind.proposed as unknown as z.ZodObject;
-export const NewRun = CreatedProposal.extend({ at: Instant.optional() }) as unknown as z.ZodType<NewRun>;
+export const NewRun = CreatedProposal.extend({ at: common.at }).meta({
+  id: "NewRun",
+}) as unknown as z.ZodType<NewRun>;
 export type NewRun = JsonObject & { at?: string; recipients?: readonly Recipient[] };
 
 /** The body of a creation as the ledger takes it. Recipients that stand there twice are refused. */
@@ -63,13 +87,14 @@ export function creationItem(body: NewRun): Item {
   const { at, ...merged } = body;
   const duplicate = findDuplicate(body.recipients ?? []);
   if (duplicate !== undefined) {
-    throw new Problem("duplicate_recipients", `${JSON.stringify(duplicate)} stands in recipients twice`);
+    throw new Problem("duplicate_recipients", `recipients names ${JSON.stringify(duplicate)} twice`);
   }
   const proposed = split(createdKind as EventType, merged);
   return at === undefined ? { proposed, shape: body } : { proposed, shape: body, at };
 }
 
-/** A proposal as the ledger takes it: structure and content apart, and, for the command hash, what was asked. */
+/** A proposal as the ledger takes it: structure and content apart, and, for the command hash, what was
+ *  asked. */
 export function eventItem(event: ProposedEvent): Item {
   const { type, data, id, at } = event;
   const kind = runEvent.get(type);

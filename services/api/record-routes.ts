@@ -2,27 +2,31 @@ import { z } from "zod";
 import { foldRun } from "../../projections/runs/runs.ts";
 import type { JsonObject, RecordedEvent } from "../../shared/domain/event.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
-import { Problem } from "../../shared/platform/errors.ts";
 import { canonical } from "../../shared/verification/canonical.ts";
 import { streamOf, wireIdOf } from "../../shared/verification/ids.ts";
 import { recordBatch } from "./batch.ts";
+import { batchExample, createdExample, recordedExample } from "./examples.ts";
 import {
+  BatchItem,
   creationItem,
   eventItem,
   missingPermission,
   NewRun,
   ProposedEvents,
+  ProposedEventsShape,
   recording,
 } from "./proposals.ts";
 import {
   checkCommandIds,
+  checkCreation,
   createRun,
   eventAnswer,
   lastPosition,
   statusAfterEvents,
   writeHeaders,
+  writing,
 } from "./recording.ts";
-import { answer, commandOf, type Route, route } from "./route.ts";
+import { answer, commandOf, commandOnTopOf, type Route, route } from "./route.ts";
 import { RunJson, readsContent, runJson } from "./run-json.ts";
 import { RunParams } from "./runs.ts";
 
@@ -45,20 +49,25 @@ const RecordedEventJson = z.strictObject({
   outcome: z.enum(["recorded", "replayed"]).optional(),
 });
 
-const BatchItemJson = z.looseObject({
-  index: z.int(),
-  outcome: z.enum(["recorded", "replayed", "refused", "invalid"]),
-});
+const BatchItemAnswer = z
+  .discriminatedUnion("outcome", [
+    z.strictObject({
+      index: z.int(),
+      ...RecordedEventJson.shape,
+      outcome: z.enum(["recorded", "replayed"]),
+      runId: z.string(),
+    }),
+    z.looseObject({
+      index: z.int(),
+      outcome: z.enum(["refused", "invalid"]),
+      code: z.string().describe("Of a problem: `refused` by what the run is, `invalid` by what the item is."),
+      detail: z.string(),
+    }),
+  ])
+  .meta({ id: "BatchItemAnswer" });
 
-/** Problems that every write can have. */
-const writing = [
-  "idempotency_conflict",
-  "event_too_large",
-  "at_in_future",
-  "storage_full",
-  "overloaded",
-  "outcome_unknown",
-] as const;
+/** Problems of who reports what happened to runs. */
+const reporting = [...writing, "idempotency_conflict", "event_too_large", "at_in_future"] as const;
 
 export function recordRoutes({ ledger, limits }: RecordDeps): Route[] {
   return [
@@ -68,12 +77,17 @@ export function recordRoutes({ ledger, limits }: RecordDeps): Route[] {
       operationId: "recordEvents",
       summary: "Record what happened to a run: one event, or up to 100, all or nothing",
       permission: recording,
-      request: { params: RunParams, body: ProposedEvents, headers: ["Idempotency-Key", "If-Match"] },
+      request: {
+        params: RunParams,
+        body: ProposedEvents,
+        bodyShape: ProposedEventsShape,
+        headers: ["Idempotency-Key", "If-Match"],
+      },
       responses: {
         201: z.strictObject({ events: z.array(RecordedEventJson), status: z.string(), position: z.string() }),
       },
       problems: [
-        ...writing,
+        ...reporting,
         "transition_not_allowed",
         "wait_resolved",
         "wait_unknown",
@@ -85,17 +99,7 @@ export function recordRoutes({ ledger, limits }: RecordDeps): Route[] {
         "command_id_twice",
         "revision_mismatch",
       ],
-      example: {
-        body: [{ type: "run.started" }, { type: "run.completed", data: { output: { sent: 3 } } }],
-        answer: {
-          events: [
-            { id: "evt_01m7xy96cjexs970rd7f9qt4vm", type: "run.started", revision: 1, position: "12" },
-            { id: "evt_01m7xy96cjexs970rd7f9qt4vn", type: "run.completed", revision: 2, position: "13" },
-          ],
-          status: "completed",
-          position: "13",
-        },
-      },
+      example: recordedExample,
       bodyBytesMax: limits.bodyBytesMax,
       async handle(call) {
         const { params, body, principal } = call;
@@ -104,7 +108,7 @@ export function recordRoutes({ ledger, limits }: RecordDeps): Route[] {
           if (missing) throw missing;
         }
         const items = body.map(eventItem);
-        const command = commandOf(call);
+        const command = commandOnTopOf(call);
         const own = checkCommandIds(items, command.commandId);
         const recorded = await ledger.record(streamOf(params.runId), {
           ...command,
@@ -139,22 +143,13 @@ export function recordRoutes({ ledger, limits }: RecordDeps): Route[] {
           position: z.string(),
         }),
       },
-      problems: [...writing, "duplicate_recipients"],
-      example: {
-        body: {
-          workflow: "welcome",
-          input: { plan: "pro" },
-          recipients: ["ada", { id: "7", collection: "teams" }],
-        },
-      },
+      problems: [...reporting, "duplicate_recipients"],
+      example: createdExample,
       bodyBytesMax: limits.bodyBytesMax,
       async handle(call) {
-        checkCreation(call.body, limits);
-        const { recorded, created, children, position } = await createRun(
-          ledger,
-          commandOf(call),
-          creationItem(call.body),
-        );
+        const item = creationItem(call.body);
+        checkCreation(item, limits);
+        const { recorded, created, children, position } = await createRun(ledger, commandOf(call), item);
         const content = readsContent(call.principal);
         const stored = content ? asStored(created) : created;
         const row = foldRun([stored]);
@@ -174,20 +169,20 @@ export function recordRoutes({ ledger, limits }: RecordDeps): Route[] {
       operationId: "recordBatch",
       summary: "Record items of many runs; a bad item never fails the others",
       description:
-        "An item names its run by `runId`, or by `runKey`: the command id that created it. `run.created` is an item too.",
+        "An item names its run by `runId`, or by `runKey`: the command id that created it. `run.created` is " +
+        "an item too. Items of one run are taken in order, each on top of the earlier accepted ones.",
       permission: [...recording, "runs:create"],
-      request: { body: z.array(z.unknown()).min(1).max(limits.batchItemsMax) },
-      responses: { 200: z.strictObject({ items: z.array(BatchItemJson), position: z.string() }) },
-      problems: ["storage_full", "overloaded", "outcome_unknown"],
+      request: {
+        body: z.array(z.unknown()).min(1).max(limits.batchItemsMax),
+        bodyShape: z.array(BatchItem).min(1).max(limits.batchItemsMax),
+      },
+      responses: { 200: z.strictObject({ items: z.array(BatchItemAnswer), position: z.string() }) },
+      problems: [...writing],
+      example: batchExample,
       bodyBytesMax: limits.batchBytesMax,
       async handle(call) {
-        const { items, position } = await recordBatch(
-          ledger,
-          call.principal,
-          commandOf(call),
-          call.body,
-          limits.recipientsMax,
-        );
+        const asked = { ledger, principal: call.principal, caller: commandOf(call), limits };
+        const { items, position } = await recordBatch(asked, call.body);
         const at = position > 0n ? position : await ledger.store.head();
         return answer(200, { items, position: `${at}` }, { "Ledger-Position": `${at}` });
       },
@@ -201,14 +196,3 @@ const asStored = (event: RecordedEvent): RecordedEvent =>
   event.content === undefined
     ? event
     : { ...event, content: JSON.parse(canonical(event.content)) as JsonObject };
-
-/** Limits that an operator may have lowered. */
-function checkCreation(body: NewRun, limits: RecordDeps["limits"]): void {
-  const { recipients, metadata } = body as { recipients?: readonly unknown[]; metadata?: object };
-  if (recipients && recipients.length > limits.recipientsMax) {
-    throw new Problem("invalid_body", `/recipients: at most ${limits.recipientsMax}`);
-  }
-  if (metadata && Object.keys(metadata).length > limits.metadataKeysMax) {
-    throw new Problem("invalid_body", `/metadata: at most ${limits.metadataKeysMax} keys`);
-  }
-}

@@ -5,11 +5,32 @@ import { createChildren } from "../../shared/ledger/recipients.ts";
 import { Problem } from "../../shared/platform/errors.ts";
 import { isWireId, streamOf } from "../../shared/verification/ids.ts";
 
+/** Problems that every write can have. */
+export const writing = ["storage_full", "overloaded", "outcome_unknown"] as const;
+
 /** The headers of every write: how far a read must be to see it, and whether it was one. */
 export function writeHeaders(position: bigint, replayed: Recorded["replayed"]): Record<string, string> {
   const headers: Record<string, string> = { "Ledger-Position": `${position}` };
   if (replayed) headers["Idempotency-Replayed"] = String(replayed);
   return headers;
+}
+
+/** Limits of a creation that an operator may have lowered. */
+export type CreationLimits = { recipientsMax: number; metadataKeysMax: number };
+
+/** 422 for what the schema lets through and this server does not. */
+export function checkCreation({ proposed }: Item, limits: CreationLimits): void {
+  const recipients = (proposed.content?.recipients ?? []) as readonly unknown[];
+  if (recipients.length > limits.recipientsMax) {
+    throw invalidMember(
+      "/recipients",
+      `must be at most ${limits.recipientsMax} recipients, not ${recipients.length}`,
+    );
+  }
+  const keys = Object.keys(proposed.content?.metadata ?? {});
+  if (keys.length > limits.metadataKeysMax) {
+    throw invalidMember("/metadata", `must have at most ${limits.metadataKeysMax} keys, not ${keys.length}`);
+  }
 }
 
 /** The highest position of what was recorded. */
@@ -27,7 +48,8 @@ export async function createRun(ledger: Ledger, command: Omit<Command, "operatio
   const { parentId } = item.proposed.data;
   if (typeof parentId === "string") {
     const parent = await ledger.find<Run>(streamOf(parentId));
-    if (parent?.workspace !== command.workspace) throw invalidMember("/parentId", "There is no such run.");
+    if (parent?.workspace !== command.workspace)
+      throw invalidMember("/parentId", `${parentId} is no run of this workspace`);
   }
   const recorded = await ledger.create("run", { ...command, operation: "create_run", items: [item] });
   const [created] = recorded.events;
@@ -57,7 +79,10 @@ export function checkCommandIds(items: readonly Item[], header: string | undefin
   if (own === 0) return false;
   if (header !== undefined)
     throw new Problem("command_id_twice", "Items have ids, so Idempotency-Key cannot stand for them too.");
-  if (own < items.length) throw new Problem("invalid_body", "Either all items have an id, or none.");
+  if (own < items.length) {
+    const without = items.findIndex(({ commandId }) => commandId === undefined);
+    throw invalidMember(`/${without}/id`, "is required: either all items have an id, or none");
+  }
   return true;
 }
 

@@ -23,6 +23,8 @@ export type RequestShape = {
   query?: z.ZodObject;
   headers?: readonly RequestHeader[];
   body?: z.ZodType;
+  /** What the documentation says of the body, where `body` is parsed in steps that it cannot look into. */
+  bodyShape?: z.ZodType;
 };
 
 type Parsed<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined;
@@ -104,17 +106,22 @@ export function taggedAnswer(call: Pick<ErasedCall, "headers">, revision: number
   return { status: 200, text, headers: { ETag: etag } };
 }
 
-/** Who asks the ledger for something, under which ids, and on top of which revision. */
-export function commandOf(call: Pick<Call, "principal" | "requestId" | "headers">) {
-  const { principal, requestId, headers } = call;
+type Asking = Pick<Call, "principal" | "requestId" | "headers">;
+
+/** Who asks the ledger for something, and under which id. */
+export function commandOf({ principal, requestId, headers }: Asking) {
   const commandId = idempotencyKey(headers);
-  const ifRevision = ifMatch(headers);
   return {
     workspace: principal.workspace,
     actor: principal.actor,
     requestId,
     correlationId: correlationId(headers),
     ...(commandId === undefined ? {} : { commandId }),
-    ...(ifRevision === undefined ? {} : { ifRevision }),
   };
+}
+
+/** The same, on top of the revision that the caller has seen, where the operation declares `If-Match`. */
+export function commandOnTopOf(call: Asking) {
+  const ifRevision = ifMatch(call.headers);
+  return ifRevision === undefined ? commandOf(call) : { ...commandOf(call), ifRevision };
 }

@@ -2,11 +2,10 @@ import { z } from "zod";
 import type { RunFilter } from "../../projections/runs/runs.table.ts";
 import { Instant, Name } from "../../shared/domain/event.ts";
 import { Recipient, RunId } from "../../shared/domain/run/events.ts";
-import { openStatuses, terminalStatuses } from "../../shared/domain/run/run.ts";
 import { Problem } from "../../shared/platform/errors.ts";
 import { parseJson } from "./json.ts";
+import { statuses } from "./run-json.ts";
 
-const statuses = [...openStatuses, ...terminalStatuses] as const;
 /** What lists of runs can be filtered by. `…From` is included, `…To` is not. */
 export const filterQuery = {
   workflow: Name.optional(),

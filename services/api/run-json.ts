@@ -2,9 +2,11 @@ import { z } from "zod";
 import type { RecipientRuns, RunRow } from "../../projections/runs/runs.table.ts";
 import type { StepRow } from "../../projections/steps/steps.table.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
-import { runEvents } from "../../shared/domain/run/events.ts";
+import { openStatuses, terminalStatuses } from "../../shared/domain/run/run.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
 import type { Principal } from "./route.ts";
+
+export const statuses = [...openStatuses, ...terminalStatuses] as const;
 
 /** Whether the key may see what was written, beside what happened. */
 export const readsContent = ({ permissions }: Principal): boolean => permissions.has("runs:read_payload");
@@ -15,13 +17,27 @@ const Counts = z.strictObject({
   withErrors: z.int(),
 });
 const instant = z.string().nullable();
+/** What was written. Absent where it was not given, was erased, or may not be seen. */
+const written = z.unknown().optional();
+const Wait = z.strictObject({
+  waitId: z.string(),
+  type: z.enum(["input", "approval"]),
+  kind: z.string().nullable(),
+  stepRef: z.string().nullable(),
+  expiresAt: instant,
+  openedAt: z.string(),
+  prompt: z.string().optional(),
+  hint: written,
+  message: z.string().optional(),
+});
 
 /** A run as the API shows it. What was not given, was erased, or may not be seen, is absent. */
 export const RunJson = z
-  .looseObject({
+  .strictObject({
     id: z.string(),
+    workspace: z.string(),
     workflow: z.string(),
-    status: z.string(),
+    status: z.enum(statuses),
     revision: z.int(),
     errorCount: z.int(),
     attempt: z.int(),
@@ -37,7 +53,12 @@ export const RunJson = z
     startedAt: instant,
     completedAt: instant,
     durationMs: z.int().nullable(),
-    waits: z.array(z.looseObject({ waitId: z.string(), type: z.enum(["input", "approval"]) })),
+    waits: z.array(Wait).describe("Those that are open."),
+    recipient: written,
+    input: written,
+    output: written,
+    error: written,
+    metadata: written,
     recipientRuns: Counts.optional(),
     redacted: z.literal(true).optional(),
     degraded: z.strictObject({ reason: z.string(), position: z.string() }).optional(),
@@ -98,7 +119,25 @@ const structureOf = ({ waitId, type, kind, stepRef, expiresAt, openedAt }: RunRo
 });
 
 export const StepJson = z
-  .looseObject({ stepRef: z.string(), status: z.string(), attempt: z.int(), errorCount: z.int() })
+  .strictObject({
+    stepRef: z.string(),
+    stepType: z.string().nullable(),
+    name: z.string().nullable(),
+    status: z.string(),
+    attempt: z.int(),
+    errorCount: z.int(),
+    reason: z.string().nullable(),
+    startedAt: instant,
+    completedAt: instant,
+    durationMs: z.int().nullable(),
+    createdAt: z.string(),
+    updatedAt: z.string(),
+    arguments: written,
+    result: written,
+    error: written,
+    note: written,
+    redacted: z.literal(true).optional(),
+  })
   .meta({ id: "Step" });
 
 export function stepJson(row: StepRow, content: boolean) {
@@ -133,12 +172,26 @@ export const EventJson = z
     data: z.looseObject({}),
     redacted: z.literal(true).optional(),
     erased: z.literal(true).optional(),
-    meta: z.looseObject({ v: z.int(), recordedAt: z.string(), at: z.string() }),
+    meta: z.strictObject({
+      v: z.int(),
+      workspace: z.string().nullable(),
+      actor: z.strictObject({ type: z.string(), id: z.string() }),
+      correlationId: z.string().nullable(),
+      causationId: z.string().nullable(),
+      requestId: z.string().nullable(),
+      at: z.string(),
+      recordedAt: z.string(),
+      prev: z.string().nullable(),
+      dataHash: z.string(),
+      contentHash: z.string().nullable(),
+      commandHash: z.string().nullable(),
+    }),
     hash: z.string(),
   })
   .meta({ id: "Event" });
 
-/** A recorded event as the API shows it: structure and content merged as `data`. Content that is not shown says why. */
+/** A recorded event as the API shows it: structure and content merged as `data`. Content that is not shown
+ *  says why. */
 export function eventJson(event: RecordedEvent, content: boolean) {
   const { dataSalt: _, contentSalt: __, ...meta } = event.meta;
   const shown = content ? event.content : undefined;
@@ -155,6 +208,3 @@ export function eventJson(event: RecordedEvent, content: boolean) {
     hash: Buffer.from(event.leaf).toString("hex"),
   };
 }
-
-/** Every type of the events of runs. */
-export const runTypes: readonly string[] = runEvents.map(({ type }) => type);

@@ -6,6 +6,7 @@ import { metaRoutes } from "./meta.ts";
 import { type OperationDeps, operationRoutes } from "./operations.ts";
 import { type RecordDeps, recordRoutes } from "./record-routes.ts";
 import type { Route } from "./route.ts";
+import { runPartRoutes } from "./run-parts.ts";
 import { runReadRoutes } from "./runs.ts";
 
 export type TableDeps = Parameters<typeof endpointRoutes>[0] & FeedDeps & OperationDeps & RecordDeps;
@@ -15,6 +16,7 @@ export function routeTable(deps: TableDeps): readonly Route[] {
   const table: Route[] = [
     ...recordRoutes(deps),
     ...runReadRoutes(deps),
+    ...runPartRoutes(deps),
     feedRoute(deps),
     ...deliveryRoutes(deps),
     ...endpointRoutes(deps),

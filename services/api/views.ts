@@ -3,7 +3,7 @@ import type { Page, RowReader, StoredRow } from "../../projections/row-store.ts"
 import { Problem } from "../../shared/platform/errors.ts";
 import { type CursorScope, openCursor, sealCursor } from "./cursor.ts";
 import { minPosition, parsePosition } from "./headers.ts";
-import type { ErasedCall } from "./route.ts";
+import { type Answer, answer, type ErasedCall, type Principal } from "./route.ts";
 
 /** The views, as far as reads need them. */
 export type Views = {
@@ -43,78 +43,109 @@ export const behind = (views: Views, wanted: bigint): Problem =>
 
 /** Lists answer for the whole log, or not at all. */
 export function requireLive(views: Views): void {
-  if (!views.live()) throw new Problem("views_rebuilding", "The views are being built from the log.");
+  if (!views.live()) throw rebuilding();
 }
 
-export const pagingQuery = (pageSizeMax: number) => ({
-  pageSize: z
+const rebuilding = () => new Problem("views_rebuilding", "The views are being built from the log.");
+
+/** How many items a page may have. */
+export const pageSizeQuery = (max: number) =>
+  z
     .string()
-    .regex(/^[1-9]\d{0,3}$/, `must be an integer from 1 to ${pageSizeMax}`)
-    .optional(),
-  after: z.string().optional(),
-  before: z.string().optional(),
+    .refine(
+      (text) => /^[1-9]\d{0,8}$/.test(text) && Number(text) <= max,
+      `must be an integer from 1 to ${max}`,
+    )
+    .optional()
+    .describe(`An integer from 1 to ${max}.`);
+
+const pagingQuery = (pageSizeMax: number) => ({
+  pageSize: pageSizeQuery(pageSizeMax),
+  after: z.string().optional().describe("The cursor `after` of a page: what comes behind it."),
+  before: z.string().optional().describe("The cursor `before` of a page: what comes in front of it."),
 });
 
-type PagingQuery = { pageSize?: string | undefined; after?: string | undefined; before?: string | undefined };
-export const PageInfo = z.strictObject({
-  pageSize: z.int(),
-  after: z.string().nullable(),
-  before: z.string().nullable(),
-});
+/** What a list takes in its query: its filter, a page, and the position that it must have reached. */
+export const listQuery = <Filter extends z.ZodRawShape>(pageSizeMax: number, filter: Filter) =>
+  z.strictObject({ ...filter, ...pagingQuery(pageSizeMax), ...minPositionQuery });
+
+/** Problems of every list. */
+export const listing = ["invalid_cursor", "projection_behind", "views_rebuilding"] as const;
+
 export const pageOf = (item: z.ZodType) =>
-  z.strictObject({ items: z.array(item), pageInfo: PageInfo, position: z.string() });
+  z.strictObject({
+    items: z.array(item),
+    pageInfo: z.strictObject({
+      pageSize: z.int(),
+      after: z.string().nullable(),
+      before: z.string().nullable(),
+    }),
+    position: z.string(),
+  });
 
-/** How many rows a page has where nobody says, and the most. */
-export type PageSizes = { usual: number; max: number };
+/** How many items a page has where nobody says. */
+const USUAL_PAGE = 50;
+
+/** What lists are made with. */
+export type Lists = { views: Views; cursorSecret: Buffer; pageSizeMax: number };
+
+type Query = { [name: string]: unknown } & {
+  pageSize?: string | undefined;
+  after?: string | undefined;
+  before?: string | undefined;
+  minPosition?: string | undefined;
+};
+type Asking = { headers: ErasedCall["headers"]; principal: Principal; query: Query };
+type Place = { value: bigint; id: string };
+type Paging = { limit: number; after?: Place; before?: Place };
+
+export type List<Row> = {
+  view: string;
+  /** What the path says beside the query: a cursor is bound to both. */
+  below?: { [name: string]: string };
+  orderOf(row: Row): bigint;
+  json(row: Row): unknown;
+  read(workspace: string, paging: Paging): Promise<Page<Row>>;
+};
 
 /** One page of a list: the cursors in and out, bound to the list, its filter and the workspace. */
-export async function answerPage<Row extends StoredRow>(
-  list: {
-    scope: CursorScope;
-    secret: Buffer;
-    query: PagingQuery;
-    sizes: PageSizes;
-    orderOf: (row: Row) => bigint;
-    json: (row: Row) => unknown;
-  },
-  read: (paging: { limit: number; after?: Place; before?: Place }) => Promise<Page<Row>>,
-) {
-  const { scope, secret, query, sizes, orderOf, json } = list;
-  if (query.after !== undefined && query.before !== undefined) {
-    throw new Problem("invalid_query", "A page is after or before a cursor, not both.", {
-      parameter: "before",
-    });
+export async function answerList<Row extends StoredRow>(
+  { views, cursorSecret, pageSizeMax }: Lists,
+  { headers, principal, query }: Asking,
+  list: List<Row>,
+): Promise<Answer> {
+  requireLive(views);
+  const { after, before, pageSize: asked, minPosition: _, ...filter } = query;
+  if (after !== undefined && before !== undefined) {
+    const detail = "A page is after a cursor or before one, not both.";
+    throw new Problem("invalid_query", detail, { parameter: "before" });
   }
-  const pageSize = query.pageSize === undefined ? Math.min(sizes.usual, sizes.max) : Number(query.pageSize);
-  if (pageSize > sizes.max) {
-    throw new Problem("invalid_query", `pageSize must be an integer from 1 to ${sizes.max}`, {
-      parameter: "pageSize",
-    });
-  }
-  const place = (cursor: string) => placeOf(openCursor(secret, scope, cursor).key);
-  const page = await read({
+  const { workspace } = principal;
+  const scope: CursorScope = { view: list.view, workspace, filter: { ...filter, ...list.below } };
+  const pageSize = asked === undefined ? Math.min(USUAL_PAGE, pageSizeMax) : Number(asked);
+  const place = (cursor: string) => placeOf(openCursor(cursorSecret, scope, cursor).key);
+  const paging: Paging = {
     limit: pageSize,
-    ...(query.after === undefined ? {} : { after: place(query.after) }),
-    ...(query.before === undefined ? {} : { before: place(query.before) }),
-  });
-  const { rows, more, view } = page;
-  if (view.state === "rebuilding")
-    throw new Problem("views_rebuilding", "The views are being built from the log.");
-  const cursor = (row: Row | undefined, is: boolean, direction: "after" | "before") =>
-    row && is ? sealCursor(secret, scope, { key: `${orderOf(row)} ${row.id}`, direction }) : null;
-  const backwards = query.before !== undefined;
-  return {
-    items: rows.map(json),
-    pageInfo: {
-      pageSize,
-      after: cursor(rows.at(-1), backwards || more, "after"),
-      before: cursor(rows[0], backwards ? more : query.after !== undefined, "before"),
-    },
-    position: `${view.position}`,
+    ...(after === undefined ? {} : { after: place(after) }),
+    ...(before === undefined ? {} : { before: place(before) }),
   };
+  await waitFor(views, { headers, query });
+  const { rows, more, view } = await list.read(workspace, paging);
+  if (view.state === "rebuilding") throw rebuilding();
+  const cursor = (row: Row | undefined, is: boolean, direction: "after" | "before") =>
+    row && is ? sealCursor(cursorSecret, scope, { key: `${list.orderOf(row)} ${row.id}`, direction }) : null;
+  const backwards = before !== undefined;
+  const pageInfo = {
+    pageSize,
+    after: cursor(rows.at(-1), backwards || more, "after"),
+    before: cursor(rows[0], backwards ? more : after !== undefined, "before"),
+  };
+  return answer(200, {
+    items: await Promise.all(rows.map(list.json)),
+    pageInfo,
+    position: `${view.position}`,
+  });
 }
-
-type Place = { value: bigint; id: string };
 
 function placeOf(key: string): Place {
   const cut = key.indexOf(" ");
