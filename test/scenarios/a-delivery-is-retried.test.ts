@@ -42,7 +42,7 @@ const verify = (secret: string, { raw, headers }: Received) =>
   new Webhook(secret).verify(raw, { ...headers });
 
 describe("a delivery that is not taken", () => {
-  it("is sent again after five seconds, with the same id and the same bytes, and then is delivered", async () => {
+  it("is sent again after five seconds, with the same id and bytes, and then is delivered", async () => {
     const { server, receiver, secret, end, attempted, untilDue } = await owing();
     receiver.answerNext({ status: 503 });
     const runId = await end();
