@@ -91,8 +91,11 @@ function exchanges(deps: AppDeps) {
       const answered = responded instanceof Promise ? await responded : responded;
       status = answered.status;
       const text = answered.text ?? (answered.body === undefined ? undefined : JSON.stringify(answered.body));
+      // A connection that stays open would keep a server that stops from ending.
+      if (isClosing?.()) res.shouldKeepAlive = false;
       send(req, res, status, common, answered.headers, JSON_TYPE, text);
     } catch (error) {
+      if (isClosing?.()) res.shouldKeepAlive = false;
       status = refuse(error, requestId, req, res, common, log);
     }
     const durationMs = Math.round((performance.now() - startMs) * 100) / 100;
