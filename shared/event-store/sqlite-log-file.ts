@@ -70,7 +70,10 @@ export function openLogFile(folder: string, mode: LogFileMode): LogFile {
     db = new DatabaseSync(path, { readOnly: mode.readOnly === true });
     db.exec("PRAGMA busy_timeout = 5000");
     checkHeader(db, path, mode); // First of all: a file that is not ours stays as it was.
-    if (mode.readOnly !== true) db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    if (mode.readOnly !== true) {
+      db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+      db.exec("PRAGMA temp_store = MEMORY"); // What a savepoint may have to undo is written to a file otherwise.
+    }
     const ledger = String(db.prepare("SELECT id FROM ledger").get()?.id ?? "");
     if (!/^[0-9a-f]{32}$/.test(ledger)) report(`${path} names no ledger`, mode);
     return { db, ledger, epoch: epochOf(db) };
