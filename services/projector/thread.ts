@@ -20,12 +20,26 @@ export type ProjectorThread = {
   close(): Promise<void>;
 };
 
+/** How long the thread is left alone after it was woken: what is recorded meanwhile shares a transaction of the views. */
+const REST_MS = 5;
+
 /** Starts the projector on a thread of its own. */
 export function openProjectorThread({ folder, onSaid, onEnd }: Deps): ProjectorThread {
   const progress = createProgress();
   const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: { folder } });
   const post = (message: ToProjector) => worker.postMessage(message);
   let closing = false;
+  let resting: NodeJS.Timeout | undefined;
+  let grown = false;
+  const wake = () => {
+    grown = resting !== undefined;
+    if (grown) return;
+    post({ kind: "wake" });
+    resting = setTimeout(() => {
+      resting = undefined;
+      if (grown) wake();
+    }, REST_MS);
+  };
   const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
   let start = () => {};
   const started = new Promise<void>((resolve) => {
@@ -43,9 +57,10 @@ export function openProjectorThread({ folder, onSaid, onEnd }: Deps): ProjectorT
   return {
     progress,
     started: Promise.race([started, ended]),
-    wake: () => post({ kind: "wake" }),
+    wake,
     async close() {
       closing = true;
+      clearTimeout(resting);
       post({ kind: "stop" });
       await ended;
     },

@@ -9,6 +9,7 @@ type Deps = {
 };
 
 const RETRY_MS = 50;
+const DONE = "done";
 /** How often it is looked whether somebody's deadline has passed: no timer for each append. */
 const LOOK_MS = 500;
 
@@ -49,19 +50,26 @@ function openDeadlines(now: Deps["now"], sleep: Deps["sleep"]) {
     watching = false;
   }
 
-  return async function inTime<Answer>(asked: Promise<Answer>, deadlineMs: number): Promise<Answer> {
-    const late = Promise.withResolvers<never>();
-    const mine = {
-      deadlineMs,
-      giveUp: () => late.reject(new OutcomeUnknown("the log did not answer in time")),
-    };
-    waiting.add(mine);
-    if (!watching) watch();
-    try {
-      return await Promise.race([asked, late.promise]);
-    } finally {
-      waiting.delete(mine);
-      if (waiting.size === 0) idle.abort();
-    }
+  return function inTime<Answer>(asked: Promise<Answer>, deadlineMs: number): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const giveUp = () => reject(new OutcomeUnknown("the log did not answer in time"));
+      const mine = { deadlineMs, giveUp };
+      const done = () => {
+        waiting.delete(mine);
+        if (waiting.size === 0) idle.abort(DONE); // A reason of its own spares making an error with a stack.
+      };
+      waiting.add(mine);
+      if (!watching) watch();
+      asked.then(
+        (answer) => {
+          done();
+          resolve(answer);
+        },
+        (error) => {
+          done();
+          reject(error);
+        },
+      );
+    });
   };
 }
