@@ -2,11 +2,11 @@ import type { NewEvent } from "../shared/domain/event.ts";
 import { openSqliteEventStore } from "../shared/event-store/sqlite-event-store.ts";
 import { canonical, seal } from "../shared/verification/canonical.ts";
 import { newId, streamOf } from "../shared/verification/ids.ts";
-import { type Bench, inTurns, median, rounded, voidBelow } from "./support/bench.ts";
+import { type Bench, median, rounded, voidBelow } from "./support/bench.ts";
 import { insertRows, openTable, type Row } from "./support/inserts.ts";
 import { scratchFolder } from "./support/processes.ts";
 
-const WINDOWS = 5;
+const WINDOWS = Number(process.env.BENCH_WINDOWS ?? 5);
 const WINDOW_MS = 5_000;
 const TOGETHER = 100;
 
@@ -17,22 +17,18 @@ export const bench: Bench = {
   async run() {
     const store = openSqliteEventStore(scratchFolder());
     const table = openTable(scratchFolder());
-    const rows = eventsOf(store.ledger, 20_000, 1).flat().map(rowOf);
     const measured = async (apart: boolean) => {
-      const { ones, others } = await inTurns(
-        WINDOWS,
-        () => appendFor(store, WINDOW_MS, apart),
-        async () => insertRows(table, rows, TOGETHER, WINDOW_MS),
-      );
-      const ratios = ones.map(
-        ({ perSecond }, window) => perSecond / (others[window]?.perSecond ?? Number.NaN),
-      );
+      const windows: Window[] = [];
+      for (let window = 0; window < WINDOWS; window++) windows.push(await measure(store, table, apart));
       return {
-        ratio: rounded(median(ratios)),
-        eventsPerSecond: Math.round(median(ones.map(({ perSecond }) => perSecond))),
-        insertsPerSecond: Math.round(median(others.map(({ perSecond }) => perSecond))),
-        cpuShare: rounded(median(ones.map(({ cpuShare }) => cpuShare)), 2),
-        insertsCpuShare: rounded(median(others.map(({ cpuShare }) => cpuShare)), 2),
+        ratio: rounded(median(windows.map(({ appends, inserts }) => inserts.seconds / appends.seconds))),
+        eventsPerSecond: Math.round(median(windows.map(({ events, appends }) => events / appends.seconds))),
+        insertsPerSecond: Math.round(median(windows.map(({ events, inserts }) => events / inserts.seconds))),
+        cpuShare: rounded(median(windows.map(({ appends }) => appends.cpuSeconds / appends.seconds)), 2),
+        insertsCpuShare: rounded(
+          median(windows.map(({ inserts }) => inserts.cpuSeconds / inserts.seconds)),
+          2,
+        ),
       };
     };
     const oneAppend = await measured(false);
@@ -46,25 +42,36 @@ export const bench: Bench = {
 
 type Store = ReturnType<typeof openSqliteEventStore>;
 
-/** Events are sealed before the clock runs: only appending is measured. */
-async function appendFor(store: Store, ms: number, apart: boolean) {
-  let events = 0;
-  let seconds = 0;
-  let cpuSeconds = 0;
-  while (seconds * 1000 < ms) {
+type Spent = { seconds: number; cpuSeconds: number };
+type Window = { events: number; appends: Spent; inserts: Spent };
+
+/** The very same rows on both sides, a few thousand in turns. Events are sealed before the clock runs: only appending is
+ *  measured. */
+async function measure(store: Store, table: ReturnType<typeof openTable>, apart: boolean): Promise<Window> {
+  const window = {
+    events: 0,
+    appends: { seconds: 0, cpuSeconds: 0 },
+    inserts: { seconds: 0, cpuSeconds: 0 },
+  };
+  const add = (to: Spent, { seconds, cpuSeconds }: Spent) => {
+    to.seconds += seconds;
+    to.cpuSeconds += cpuSeconds;
+  };
+  while (window.appends.seconds * 1000 < WINDOW_MS) {
     const batches = Array.from({ length: 50 }, () =>
       eventsOf(store.ledger, apart ? TOGETHER : 1, apart ? 1 : TOGETHER),
     );
+    add(window.inserts, insertRows(table, batches.flat(2).map(rowOf), TOGETHER));
     const cpu = process.cpuUsage();
     const startMs = performance.now();
     for (const streams of batches)
       await Promise.all(streams.map((some) => store.append(some[0]?.stream ?? "", 0, some)));
-    seconds += (performance.now() - startMs) / 1000;
+    const seconds = (performance.now() - startMs) / 1000;
     const { user, system } = process.cpuUsage(cpu);
-    cpuSeconds += (user + system) / 1e6;
-    events += batches.length * TOGETHER;
+    add(window.appends, { seconds, cpuSeconds: (user + system) / 1e6 });
+    window.events += batches.length * TOGETHER;
   }
-  return { perSecond: events / seconds, cpuShare: cpuSeconds / seconds };
+  return window;
 }
 
 /** So many new streams with so many events each. */

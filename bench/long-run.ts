@@ -2,7 +2,7 @@ import { type Bench, inTurns, median, rounded } from "./support/bench.ts";
 import { openLoad } from "./support/load.ts";
 import { api, cpuDuring, KEY, scratchFolder, startServer } from "./support/processes.ts";
 
-const WINDOWS = 5;
+const WINDOWS = Number(process.env.BENCH_WINDOWS ?? 5);
 const POSTS = 800;
 const LONG = 9_000;
 const SHORT = 10;

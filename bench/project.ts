@@ -7,7 +7,7 @@ import { type Bench, inTurns, median, rounded, voidBelow } from "./support/bench
 import { fixtureOf } from "./support/fixture.ts";
 import { scratchFolder } from "./support/processes.ts";
 
-const WINDOWS = 5;
+const WINDOWS = Number(process.env.BENCH_WINDOWS ?? 5);
 
 /** Every view of 100,000 runs, from nothing, against reading and parsing the same events in pages. */
 export const bench: Bench = {

@@ -3,7 +3,7 @@ import { startEcho } from "./support/echo.ts";
 import { type Done, openLoad } from "./support/load.ts";
 import { cpuDuring, KEY, lagSeconds, scratchFolder, startServer } from "./support/processes.ts";
 
-const WINDOWS = 5;
+const WINDOWS = Number(process.env.BENCH_WINDOWS ?? 5);
 const WINDOW_MS = 5_000;
 const CONNECTIONS = 64;
 const LAG_SECONDS_MAX = 1;

@@ -74,7 +74,12 @@ function keep(child: ChildProcess): ChildProcess & { pid: number } {
 
 /** Starts a program of this folder, to be spoken with through messages. */
 export function startProgram(program: string, args: readonly string[] = []) {
-  return keep(fork(here(program), args, { serialization: "advanced", env: environment({}) }));
+  const child = keep(fork(here(program), args, { serialization: "advanced", env: environment({}) }));
+  // Whoever waits for its answer would wait for ever.
+  child.once("exit", (code) => {
+    if (code !== 0 && code !== null) throw new Error(`${program} ended with ${code}`);
+  });
+  return child;
 }
 
 const environment = (own: Record<string, string>): Record<string, string | undefined> => ({
