@@ -14,6 +14,7 @@ const NOT_RECORDED = new Set([
   "event_too_large",
   "revision_mismatch",
   "invalid_command_id",
+  "secret_input_not_yet",
 ]);
 
 type Minute = { since: string; sinceMs: number; recorded: number; suppressed: number };
