@@ -46,6 +46,7 @@ async function main(): Promise<void> {
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void stop().catch(fail));
   server = await openServer({ config, log, clock: systemClock, say, onFatal });
+  if (stopping) await server.close(); // It was asked to stop while it was starting.
 }
 
 await main().catch((error: Error) => {

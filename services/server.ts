@@ -117,7 +117,8 @@ export async function openServer(deps: ServerDeps): Promise<Server> {
     closing.push(() => followers.close());
     const api = await openApi({ ...parts, followers, bus, checkAnswers });
     const http = createServer({ keepAliveTimeout: 75_000, requestTimeout: 60_000 }, api.app);
-    closing.push(() => api.close(http));
+    // Side by side: both have until the same moment.
+    closing.push(() => Promise.all([api.close(http), followers.close()]));
     const { url } = await listen(http, config);
     log.info({ url, ledger: ledger.id, data: folder }, "server.started");
     return { url, close };
