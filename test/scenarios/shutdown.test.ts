@@ -1,12 +1,14 @@
 import { connect } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { DeliveryJson, EndpointMade, Page } from "../support/client.ts";
+import { manualClock } from "../support/manual-clock.ts";
+import { openTestServer } from "../support/open-server.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
 import { type SpawnedServer, spawnServer } from "../support/spawn-server.ts";
 
 /** A request that has surely reached the server: it has said that it may go on. */
-async function admitted(server: SpawnedServer, request: string, ...headers: string[]) {
-  const socket = connect(server.port, "127.0.0.1").setEncoding("utf8");
+async function admitted(server: { url: string; key: string }, request: string, ...headers: string[]) {
+  const socket = connect(Number(new URL(server.url).port), "127.0.0.1").setEncoding("utf8");
   onTestFinished(() => void socket.destroy());
   let heard = "";
   socket.on("data", (text: string) => {
@@ -89,6 +91,31 @@ describe("a server that is asked to stop", () => {
       { attempt: 1, scheduleStep: 0, outcome: "unknown" },
       { attempt: 2, scheduleStep: 0, outcome: "delivered" },
     ]);
+  });
+
+  it("gives requests and webhooks the same time, and not one after the other", async () => {
+    const clock = manualClock(Date.now());
+    const [server, receiver] = [await openTestServer({ clock }), await openReceiver()];
+    await server.post<EndpointMade>("/v1/webhook-endpoints", { url: receiver.url });
+    const { body } = await server.create({});
+    receiver.answerNext("hang");
+    await server.record(body.run.id, ["run.started", "run.completed"]);
+    await receiver.next();
+    const length = "Content-Length: 100";
+    const request = await admitted(server, "POST /v1/runs", "Content-Type: application/json", length);
+    const stopped = server.stop();
+    await clock.advance(1000);
+    await stopped;
+    expect(await request.closed).toMatch(/^HTTP\/1.1 100 /);
+    expect(server.fatal).toEqual([]);
+  });
+
+  it("stops too when it was still starting", async () => {
+    const server = await spawnServer();
+    await server.kill();
+    server.start();
+    await server.begun();
+    expect(await server.kill("SIGTERM")).toBe(0);
   });
 
   it("ends at once when it is asked a second time", async () => {

@@ -46,10 +46,14 @@ export async function openTestServer(options: Options = {}) {
     checkAnswers: true,
   });
   let closing: Promise<void> | undefined;
+  /** Begins to stop, and lets no time pass. */
+  const stop = (): Promise<void> => {
+    closing ??= server.close();
+    return closing;
+  };
   const close = async (): Promise<void> => {
     let isClosed = false;
-    closing ??= server.close();
-    const closed = closing.finally(() => {
+    const closed = stop().finally(() => {
       isClosed = true;
     });
     // What hangs is cut when the time is over, and time only passes here when somebody says so.
@@ -62,7 +66,7 @@ export async function openTestServer(options: Options = {}) {
   onTestFinished(close);
   const api = client(server.url, key);
   if (options.untilReady ?? true) await untilReady(server.url);
-  return { folder, key, lines, fatal, said, close, ...api };
+  return { stop, folder, key, lines, fatal, said, close, ...api };
 }
 
 /** Asks until every view answers for the whole log. */

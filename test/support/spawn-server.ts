@@ -20,6 +20,8 @@ type Running = {
   process: ChildProcess;
   /** Resolves when it says that it has started. */
   listening: Promise<"listening">;
+  /** Resolves when it says the first thing to who started it. */
+  begun: Promise<unknown>;
   exited: Promise<number | null>;
   stderr: () => string;
 };
@@ -53,7 +55,8 @@ export async function spawnServer({ folder = temporaryFolder(), env = {}, throug
       said += text;
     });
     const exited = once(child, "exit").then(([code]) => code as number | null);
-    return { process: child, listening: listeningOf(child.stdout), exited, stderr: () => said };
+    const begun = once(child.stderr, "data");
+    return { process: child, begun, listening: listeningOf(child.stdout), exited, stderr: () => said };
   }
 
   /** Resolves when its lists answer; rejects with what it says when it does not start. */
@@ -83,6 +86,7 @@ export async function spawnServer({ folder = temporaryFolder(), env = {}, throug
     /** Sends a signal and does not wait. */
     signal: (signal: NodeJS.Signals) => void running.process.kill(signal),
     exited: () => running.exited,
+    begun: () => running.begun,
     pid: () => running.process.pid,
     stderr: () => running.stderr(),
     ready,
