@@ -29,8 +29,14 @@ export async function openApi(deps: Deps) {
     rows,
     position: progress.position,
     live: progress.live,
-    reached: (position: bigint, timeoutMs: number) =>
-      progress.reached(position, AbortSignal.timeout(timeoutMs)),
+    async reached(position: bigint, timeoutMs: number) {
+      if (progress.position() >= position) return true;
+      const [late, enough] = [new AbortController(), new AbortController()];
+      void clock.sleep(timeoutMs, enough.signal).then(() => late.abort());
+      const reached = await progress.reached(position, late.signal);
+      enough.abort();
+      return reached;
+    },
   };
   gauges(deps);
   const routes = routeTable({
