@@ -89,7 +89,7 @@ function wordFor(error: RequestError, hasStatus: boolean, isHttps: boolean): Out
   const { code, timings } = error;
   const isConnected = timings?.connect !== undefined;
   const isSecure = !isHttps || timings?.secureConnect !== undefined;
-  if (error.cause instanceof BlockedTarget) return "blocked";
+  if (error instanceof BlockedTarget || error.cause instanceof BlockedTarget) return "blocked";
   if (error instanceof TimeoutError) {
     if (error.event === "lookup") return "dns";
     if (!isConnected || !isSecure) return "timeout_connect";

@@ -94,8 +94,9 @@ type Sending = {
 function send(client: Got, { url, request, startMs, receivedBefore, signal }: Sending) {
   return new Promise<Outcome | "connection_lost">((resolve) => {
     const { headers, body } = request;
-    // As text: got would clone every other kind of body, to see whether a hook changes it.
-    const stream = client.stream(url, { headers, body: body.toString() });
+    // Written and not handed over: got would cut the connection to whoever answers before it has said that it is done.
+    const stream = client.stream(url, { headers: { ...headers, "content-length": `${body.length}` } });
+    stream.end(body);
     const chunks: Buffer[] = [];
     let response: IncomingMessage | undefined;
     let socket: Socket | undefined;
@@ -128,7 +129,9 @@ function send(client: Got, { url, request, startMs, receivedBefore, signal }: Se
       end();
     });
     // It stays on: what goes wrong after the end is nobody's fault, and must not end the process.
-    stream.on("error", (error: RequestError) => {
+    stream.on("error", (raised: RequestError) => {
+      // An error of writing comes as it is, without what got knows of the request.
+      const error = Object.assign(raised, { timings: raised.timings ?? stream.timings });
       const outcome = failed(error, answer(), url.protocol === "https:", performance.now() - startMs);
       const used = stream.reusedSocket ? stream.socket : undefined;
       const isLost = used !== undefined && used.bytesRead === receivedBefore.get(used);
