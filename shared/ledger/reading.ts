@@ -13,8 +13,9 @@ export function ledgerReading(store: EventStore, lanes: Lanes) {
    *  is waited for; what another process wrote since is seen by whoever records next. */
   async function find<State>(stream: string): Promise<Folded<State> | undefined> {
     for (;;) {
+      const isKnown = lanes.peek(stream) !== undefined; // What is not is read right here.
       const lane = await lanes.open(stream);
-      if (lane.fold.events === 0 && !lane.pending) await lanes.refresh(stream, lane);
+      if (isKnown && lane.fold.events === 0 && !lane.pending) await lanes.refresh(stream, lane);
       const { fold, pending } = lane;
       if (pending) await pending;
       if (!lane.lost) return fold.events === 0 ? undefined : (fold as Folded<State>);
