@@ -20,7 +20,7 @@ export type ProjectorThread = {
   close(): Promise<void>;
 };
 
-/** How long the thread is left alone after it was woken: what is recorded meanwhile shares a transaction of the views. */
+/** How long the thread is left alone after it was woken: what is recorded meanwhile shares a transaction. */
 const REST_MS = 5;
 
 /** Starts the projector on a thread of its own. */

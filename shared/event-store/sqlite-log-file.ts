@@ -72,7 +72,8 @@ export function openLogFile(folder: string, mode: LogFileMode): LogFile {
     checkHeader(db, path, mode); // First of all: a file that is not ours stays as it was.
     if (mode.readOnly !== true) {
       db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-      db.exec("PRAGMA temp_store = MEMORY"); // What a savepoint may have to undo is written to a file otherwise.
+      // What a savepoint may have to undo is written to a file otherwise.
+      db.exec("PRAGMA temp_store = MEMORY");
     }
     const ledger = String(db.prepare("SELECT id FROM ledger").get()?.id ?? "");
     if (!/^[0-9a-f]{32}$/.test(ledger)) report(`${path} names no ledger`, mode);

@@ -193,7 +193,7 @@ describe("an attempt", () => {
     }
   });
 
-  it("is not made for what was owed before an endpoint was disabled, even when it is enabled again", async () => {
+  it("is not made for what was owed before an endpoint was disabled, even if enabled again", async () => {
     const { go, ledger, endpoints, sent, endpoint } = await oneDue();
     const { events } = await ledger.record(
       endpoint.stream,

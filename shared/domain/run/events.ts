@@ -1,8 +1,8 @@
 import { event, Json, Name, type ProposedOf } from "../event.ts";
 // biome-ignore format: a list.
 import {
-  answer, asked, attempt, comment, created, createdMade, done, ended, endedMade, error, Given, given, message, note,
-  noted, output, progress, reason, step, waits,
+  answer, asked, attempt, comment, created, createdMade, done, ended, endedMade, error, Given, given, message,
+  note, noted, output, progress, reason, step, waits,
 } from "./members.ts";
 
 export { Recipient, RunId } from "./members.ts";
