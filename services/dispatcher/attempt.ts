@@ -71,6 +71,8 @@ export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal):
   const rotating = endpoint.overlapUntil !== null && Date.parse(endpoint.overlapUntil) > clock.now();
   const secretKeyIds = rotating ? endpoint.secretKeyIds : endpoint.secretKeyIds.slice(0, 1);
   const secrets = await deps.secretsOf(secretKeyIds);
+  // Nothing is ever sent that its receiver cannot verify.
+  if (secrets.length < secretKeyIds.length) throw new Error(`the vault lacks one of ${secretKeyIds}`);
   const started = await record(deps, due, number, [
     {
       type: "delivery.attempted",

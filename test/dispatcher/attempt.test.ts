@@ -164,6 +164,14 @@ describe("an attempt", () => {
     expect(await history()).toHaveLength(2);
   });
 
+  it("is not sent without a signature, whatever became of the vault", async () => {
+    const { go, deps, sent, history } = await oneDue();
+    deps.secretsOf = async () => [];
+    await expect(go()).rejects.toThrow("the vault lacks one of key_1");
+    expect(sent).toHaveLength(0);
+    expect(await history()).toEqual([]);
+  });
+
   it("is the tenth at most", async () => {
     const { go, clock, state, sent, ledger, due } = await oneDue(Array.from({ length: 10 }, () => failed));
     for (let count = 0; count < 12; count++) {
