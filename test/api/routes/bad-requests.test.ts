@@ -189,6 +189,7 @@ describe("what is another workspace's", () => {
     const { body: run } = await other.post<Created>("/v1/runs", some);
     const { body: made } = await other.post<{ endpoint: { id: string } }>("/v1/webhook-endpoints", {
       url: "https://example.com/hooks",
+      status: "disabled",
     });
     const { body: key } = await other.post<{ keyId: string }>("/v1/keys", { permissions: ["runs:read"] });
     const pairs: [theirs: string, nobodys: string][] = [
