@@ -25,6 +25,13 @@ const run = {
   metadata: { order: "7" },
 };
 export const runExample = { answer: run };
+export const recipientRunExample = {
+  ...run,
+  id: "run_01m7xy96c5exs970rd7f9qt4vb",
+  parentId: run.id,
+  recipientIndex: 0,
+  recipient: "ada",
+};
 
 const pending = { ...run, status: "pending", revision: 0, errorCount: 0, attempt: 0, startedAt: null };
 export const createdExample = {
@@ -36,7 +43,7 @@ export const createdExample = {
   answer: {
     run: { ...pending, recipientCount: 2, updatedAt: run.createdAt },
     recipientRuns: [
-      { id: "run_01m7xy96c5exs970rd7f9qt4vb", recipient: "ada" },
+      { id: recipientRunExample.id, recipient: "ada" },
       { id: "run_01m7xy96c6exs970rd7f9qt4vc", recipient: { id: "7", collection: "teams" } },
     ],
     position: "11",

@@ -6,7 +6,7 @@ import { RunId } from "../../shared/domain/run/events.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import { Problem } from "../../shared/platform/errors.ts";
 import { streamOf } from "../../shared/verification/ids.ts";
-import { pageExample, runExample } from "./examples.ts";
+import { pageExample, recipientRunExample, runExample } from "./examples.ts";
 import { type Call, type Principal, type Route, route, taggedAnswer } from "./route.ts";
 import { filterOf, filterQuery } from "./run-filter.ts";
 import { RunJson, readsContent, runJson } from "./run-json.ts";
@@ -71,7 +71,7 @@ export function runReadRoutes(deps: ReadDeps): Route[] {
       request: { query: listQuery(deps.pageSizeMax, filterQuery), headers: ["Ledger-Min-Position"] },
       responses: { 200: pageOf(RunJson) },
       problems: listing,
-      example: pageExample(runExample.answer),
+      example: pageExample(path === "/v1/runs" ? runExample.answer : recipientRunExample),
       async handle(call) {
         const content = readsContent(call.principal);
         const filter = filterOf(call.query);
@@ -126,6 +126,7 @@ export function runReadRoutes(deps: ReadDeps): Route[] {
       },
       responses: { 200: pageOf(RunJson) },
       problems: listing,
+      example: pageExample(recipientRunExample),
       async handle(call) {
         const { runId } = call.params;
         await readRun(deps, call, runId);
