@@ -50,8 +50,8 @@ export function feedRoute(deps: FeedDeps): Route {
     operationId: "listEvents",
     summary: "The log, oldest first: what happened to runs, or, with `type`, anything else",
     description:
-      "Store `next` when the page is handled, and go on `after` it. A page can be empty though there is more. " +
-      "With `wait`, an empty page waits for an event.",
+      "Store `next` when the page is handled, and go on `after` it. A page can be empty though there is " +
+      "more. With `wait`, an empty page waits for an event.",
     permission: "events:read",
     request: { query: query(pageSizeMax) },
     responses: { 200: z.strictObject({ items: z.array(EventJson), next: z.string(), hasMore: z.boolean() }) },

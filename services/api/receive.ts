@@ -63,9 +63,10 @@ function parseParams(schema: z.ZodObject, params: unknown): unknown {
 function query({ route, queryLists }: Prepared, url: string): unknown {
   const schema = route.request.query;
   if (schema === undefined && !url.includes("?")) return undefined;
-  const parsed = (schema ?? nothing).safeParse(parseQuery(url, queryLists));
+  const given = parseQuery(url, queryLists);
+  const parsed = (schema ?? nothing).safeParse(given);
   if (parsed.success) return parsed.data;
-  throw invalidQuery(parsed.error.issues);
+  throw invalidQuery(parsed.error.issues, given);
 }
 
 function parseBody(schema: z.ZodType, body: unknown): unknown {

@@ -100,7 +100,6 @@ export function recordRoutes({ ledger, limits }: RecordDeps): Route[] {
         "revision_mismatch",
       ],
       example: recordedExample,
-      bodyBytesMax: limits.bodyBytesMax,
       async handle(call) {
         const { params, body, principal } = call;
         for (const { type } of body) {
@@ -145,7 +144,6 @@ export function recordRoutes({ ledger, limits }: RecordDeps): Route[] {
       },
       problems: [...reporting, "duplicate_recipients"],
       example: createdExample,
-      bodyBytesMax: limits.bodyBytesMax,
       async handle(call) {
         const item = creationItem(call.body);
         checkCreation(item, limits);
@@ -169,8 +167,8 @@ export function recordRoutes({ ledger, limits }: RecordDeps): Route[] {
       operationId: "recordBatch",
       summary: "Record items of many runs; a bad item never fails the others",
       description:
-        "An item names its run by `runId`, or by `runKey`: the command id that created it. `run.created` is " +
-        "an item too. Items of one run are taken in order, each on top of the earlier accepted ones.",
+        "An item names its run by `runId`, or by `runKey`: the command id that created it. `run.created` " +
+        "is an item too. Items of one run are taken in order, each on top of the earlier accepted ones.",
       permission: [...recording, "runs:create"],
       request: {
         body: z.array(z.unknown()).min(1).max(limits.batchItemsMax),

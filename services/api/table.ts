@@ -24,5 +24,6 @@ export function routeTable(deps: TableDeps): readonly Route[] {
     ...operationRoutes(deps),
     ...metaRoutes(() => table, deps.version),
   ];
-  return table;
+  // What a route takes of a body is what the operator allows, unless it says otherwise.
+  return table.map((each) => ({ bodyBytesMax: deps.limits.bodyBytesMax, ...each }));
 }

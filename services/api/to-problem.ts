@@ -69,10 +69,14 @@ export function invalidBody(issues: readonly Issue[]): Problem {
 }
 
 /** 400: the first query parameter that cannot be read. */
-export function invalidQuery(issues: readonly Issue[]): Problem {
+export function invalidQuery(issues: readonly Issue[], query: { readonly [name: string]: unknown }): Problem {
   const [issue] = issues;
-  const parameter = String(issue?.code === "unrecognized_keys" ? issue.keys[0] : (issue?.path[0] ?? ""));
-  return new Problem("invalid_query", `${parameter}: ${issue?.message ?? "cannot be read"}`, { parameter });
+  const isUnknown = issue?.code === "unrecognized_keys";
+  const parameter = String(isUnknown ? issue.keys[0] : (issue?.path[0] ?? ""));
+  if (isUnknown) return new Problem("invalid_query", `There is no parameter ${parameter}.`, { parameter });
+  const value = String(query[parameter]);
+  const shown = value.length > 80 ? `${value.slice(0, 80)}…` : value;
+  return new Problem("invalid_query", `${parameter}=${shown}: ${issue?.message}`, { parameter });
 }
 
 type Place = { pointer: string; detail: string; code: string };

@@ -114,8 +114,13 @@ describe("what does not fit", () => {
   });
 
   it("names the query parameter", () => {
-    const schema = z.strictObject({ page: z.string().regex(/^\d+$/).optional() });
-    expect(invalidQuery(issues(schema, { page: "x" })).extras).toEqual({ parameter: "page" });
-    expect(invalidQuery(issues(schema, { pgae: "1" })).extras).toEqual({ parameter: "pgae" });
+    const schema = z.strictObject({ page: z.string().regex(/^\d+$/, "must be a number").optional() });
+    const said = (query: Record<string, string>) => {
+      const { message, extras } = invalidQuery(issues(schema, query), query);
+      return [message, extras];
+    };
+    expect(said({ page: "x" })).toEqual(["page=x: must be a number", { parameter: "page" }]);
+    expect(said({ pgae: "1" })).toEqual(["There is no parameter pgae.", { parameter: "pgae" }]);
+    expect(said({ page: "x".repeat(99) })[0]).toBe(`page=${"x".repeat(80)}…: must be a number`);
   });
 });

@@ -6,7 +6,10 @@ import { ErrorContent, Instant, Json, Name, Reason } from "../event.ts";
 export const RunId = z.string().regex(/^run_[0-7][0-9a-hjkmnp-tv-z]{25}$/, "must be a run's id");
 const WaitId = z.string().regex(/^wait_[0-7][0-9a-hjkmnp-tv-z]{25}$/, "must be a wait's id");
 /** One to whom a run is for: an id, or an id in a collection. */
-export const Recipient = z.union([Name, z.strictObject({ id: Name, collection: Name })]);
+export const Recipient = z.union(
+  [Name, z.strictObject({ id: Name, collection: Name })],
+  "must be a name, or an object with id and collection",
+);
 export type Recipient = z.infer<typeof Recipient>;
 /** Whatever it is, it must be there: JSON `null` is a value, absence is not. */
 export const Given = Json.refine((value) => value !== undefined, "is required");

@@ -99,6 +99,7 @@ describe("the creation of a run refuses, and records nothing of", () => {
         RUNLEDGER_RECIPIENTS_MAX: "2",
         RUNLEDGER_METADATA_KEYS_MAX: "1",
         RUNLEDGER_EVENT_BYTES_MAX: "1024",
+        RUNLEDGER_BODY_BYTES_MAX: "4096",
       },
     });
     const body = (members: object, expected: string): Refused => [
@@ -109,12 +110,18 @@ describe("the creation of a run refuses, and records nothing of", () => {
       "three recipients": body({ recipients: names(3) }, "422 invalid_body /recipients"),
       "two keys": body({ metadata: { a: 1, b: 2 } }, "422 invalid_body /metadata"),
       "2 KiB": body({ input: "x".repeat(2048) }, "413 event_too_large"),
+      "5 KiB": body({ input: "x".repeat(5000) }, "413 body_too_large"),
+      "5 KiB elsewhere": [
+        () => server.post("/v1/webhook-endpoints", { url: `https://example.com/${"x".repeat(5000)}` }),
+        "413 body_too_large",
+      ],
     });
   });
 
   it("but keeps what is only unusual, exactly", async () => {
     const server = await openTestServer();
-    const input = `{"__proto__":{"a":1},"constructor":[],"z":"\\u0000","n":[1.0,-0,1e2,0.1],"deep":${nested(61)}}`;
+    const numbers = '"n":[1.0,-0,1e2,0.1]';
+    const input = `{"__proto__":{"a":1},"constructor":[],"z":"\\u0000",${numbers},"deep":${nested(61)}}`;
     const created = await server.post<{ run: JsonBody }>(
       "/v1/runs",
       `{"workflow":"ä/ \u{1f680}","input":${input}}`,
