@@ -14,6 +14,7 @@ export type Limits = {
   appendEventsMax: number;
   appendBytesMax: number;
   runEventsMax: number;
+  commandIdLengthMax: number;
 };
 
 /** An item whose id the stream knows: its event, or that it stands for another command. */
@@ -63,6 +64,7 @@ export function plan(
     const next = before ?? decideOne(ground, fold, tip, command, index, id ?? newId("evt"));
     const isTooMuch =
       "sealed" in next &&
+      !isByLedger(command) &&
       (bytes + next.bytes > limits.appendBytesMax || events.length === limits.appendEventsMax);
     if (isTooMuch && !atomic && events.length > 0) break;
     const begins = command.items[index]?.commandId === undefined ? outcomes[0] : undefined;
@@ -144,6 +146,10 @@ const conflictOf = (event: RecordedEvent): Refusal =>
     position: `${event.position}`,
   });
 
+/** What the ledger records by itself is small by its nature: limits that an operator lowers must not keep it
+ *  from saying what happened. */
+const isByLedger = ({ actor }: Command): boolean => actor.type === "system";
+
 type Decided = { sealed: NewEvent; event: RecordedEvent; bytes: number };
 
 function decideOne(
@@ -162,7 +168,13 @@ function decideOne(
   if (item.at !== undefined && Date.parse(item.at) > nowMs + FUTURE_MS) {
     return new Refusal("at_in_future", `${item.at} is more than five minutes ahead`);
   }
-  const by = { byLedger: command.actor.type === "system", eventsMax: limits.runEventsMax, nowMs };
+  const commandId = item.commandId ?? command.commandId ?? "";
+  if (commandId.length > limits.commandIdLengthMax)
+    return new Refusal(
+      "invalid_command_id",
+      `a command id has at most ${limits.commandIdLengthMax} characters`,
+    );
+  const by = { byLedger: isByLedger(command), eventsMax: limits.runEventsMax, nowMs };
   const decision = ground.aggregate.decide(tip.state, item.proposed, by);
   if (!decision.accepted) return new Refusal(decision.code, decision.detail);
   const event: Proposed = decision.event;
@@ -170,7 +182,7 @@ function decideOne(
   const content = event.content === undefined ? undefined : canonical(event.content);
   const bytes = Buffer.byteLength(data) + (content === undefined ? 0 : Buffer.byteLength(content));
   const bytesMax = "recipientCount" in event.data ? limits.parentEventBytesMax : limits.eventBytesMax;
-  if (bytes > bytesMax)
+  if (bytes > bytesMax && !by.byLedger)
     return new Refusal("event_too_large", `an event has at most ${bytesMax} bytes, this one ${bytes}`);
   const now = new Date(nowMs).toISOString();
   const recordedAt = now > tip.lastRecordedAt ? now : tip.lastRecordedAt;

@@ -22,7 +22,8 @@ const limits = {
   appendBytesMax: upTo(KIB, 768 * KIB),
   /** The last 100 are kept for a run's end. */
   runEventsMax: upTo(101, 10_000),
-  commandIdLengthMax: upTo(1, 255),
+  /** The shortest that can be asked for still takes a UUID. */
+  commandIdLengthMax: upTo(36, 255),
   batchItemsMax: from(1, 1000),
   batchBytesMax: from(KIB, 8 * KIB * KIB),
   bodyBytesMax: from(KIB, KIB * KIB),

@@ -118,6 +118,16 @@ describe("the size of an event", () => {
   });
 });
 
+describe("what the ledger records by itself", () => {
+  it("is not kept back by limits that an operator lowered", async () => {
+    const lowered = { ...limits, eventBytesMax: 100, appendEventsMax: 1, appendBytesMax: 100 };
+    const { ledger, stream, count } = await running({ limits: lowered });
+    const own = { actor: { type: "system", id: "dispatcher" } } as const;
+    await ledger.record(stream, command([note(200), note(200)], own));
+    expect(await count()).toBe(4);
+  });
+});
+
 describe("the size of an append", () => {
   it("is at most 100 events", async () => {
     const { ledger, stream, count } = await running();
@@ -217,6 +227,17 @@ describe("the first event of a log", () => {
 });
 
 describe("a command id", () => {
+  it("is as long as the operator lets it be; one that is known is known still", async () => {
+    const before = await openTestLedger();
+    const { stream } = await before.ledger.create("run", command(created(), { commandId: "x".repeat(37) }));
+    const { ledger } = await openTestLedger({ ...before, limits: { ...limits, commandIdLengthMax: 36 } });
+    const again = await ledger.create("run", command(created(), { commandId: "x".repeat(37) }));
+    expect(again).toMatchObject({ stream, replayed: true });
+    const noted = (id: string) => ledger.record(stream, command(note(100), { commandId: id }));
+    await expect(noted("y".repeat(37))).rejects.toMatchObject({ code: "invalid_command_id" });
+    expect(await noted("y".repeat(36))).toMatchObject({ replayed: false });
+  });
+
   it.each(["a", "!~", "x".repeat(255), 'order/42:"a"'])("may be %j", (id) =>
     expect(parseCommandId(id)).toBe(id),
   );

@@ -237,7 +237,7 @@ describe("a limit", () => {
     APPEND_EVENTS: [1, 100],
     APPEND_BYTES: [1024, 786_432],
     RUN_EVENTS: [101, 10_000],
-    COMMAND_ID_LENGTH: [1, 255],
+    COMMAND_ID_LENGTH: [36, 255],
   } as const;
 
   it.each(Object.entries(format))("of the log format can only be lowered: %s", (name, [min, max]) => {

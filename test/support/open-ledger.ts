@@ -18,6 +18,7 @@ export const limits = {
   appendEventsMax: 100,
   appendBytesMax: 768 * 1024,
   runEventsMax: 10_000,
+  commandIdLengthMax: 255,
 };
 
 export const caller: Caller = {
