@@ -97,16 +97,18 @@ export function openRecipients({ ledger, clock, openParents, onFault }: Deps) {
     await ledger.record(stream, command(parent, [{ proposed: proposed as never, made }]));
   }
 
-  /** Asks every open recipient run to end; the pending ones, which nobody executes, end at once. */
+  /** Asks every open recipient run to end; the pending ones, which nobody executes, end at once, also where
+   *  somebody has asked them before. */
   async function cancel(stream: string, parent: Parent, request: RecordedEvent): Promise<void> {
     for (let index = 0; index < parent.tally.runs.total; index++) {
       const child = childStream(ledger, parent.workspace, stream, index);
       for (;;) {
         const fold = await ledger.find<Run>(child);
-        if (!fold || isTerminal(fold.state.status) || fold.state.cancelRequested) break;
+        if (!fold || isTerminal(fold.state.status)) break;
+        const isPending = fold.state.status === "pending";
+        if (fold.state.cancelRequested && !isPending) break;
         const reason = request.data.reason === undefined ? {} : { reason: request.data.reason };
-        const types =
-          fold.state.status === "pending" ? ["cancel_requested", "cancelled"] : ["cancel_requested"];
+        const types = isPending ? ["cancel_requested", "cancelled"] : ["cancel_requested"];
         const items = types.map((type) => ({
           proposed: { type: `run.${type}`, data: reason },
           made: { id: childEventId(ledger, parent.workspace, child, type), causationId: request.id },

@@ -155,6 +155,18 @@ describe("the recipients' follower", () => {
     expect(await status(parent.stream)).toBe("cancelled");
   });
 
+  it("ends a pending recipient run that somebody had asked to end before", async () => {
+    const { ledger, settle, parentOf, status, faults } = await withFollower();
+    const parent = await parentOf(1);
+    const [child] = await createChildren(ledger, parent);
+    await ledger.record(child?.stream ?? "", command(did("run.cancel_requested")));
+    await ledger.record(parent.stream, command(did("run.cancel_requested")));
+    await settle();
+    expect(faults).toEqual([]);
+    expect(await status(child?.stream ?? "")).toBe("cancelled");
+    expect(await status(parent.stream)).toBe("cancelled");
+  });
+
   it("leaves a parent open while one of its recipient runs waits for somebody", async () => {
     const { ledger, settle, parentOf, status } = await withFollower();
     const parent = await parentOf(1);
