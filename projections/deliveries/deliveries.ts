@@ -82,6 +82,7 @@ const endsDeliveries = ({ type, data }: RecordedEvent): boolean =>
 function owedRow(id: string, event: RecordedEvent, { endpoint, as }: Owed): DeliveryRow {
   const endpointId = wireIdOf(endpoint.stream);
   const { meta, position } = event;
+  const firstAttemptAt = Date.parse(meta.recordedAt) + (endpoint.scheduleMs?.[0] ?? 0);
   return {
     id,
     workspace: meta.workspace ?? "",
@@ -93,7 +94,7 @@ function owedRow(id: string, event: RecordedEvent, { endpoint, as }: Owed): Deli
     eventRevision: event.revision,
     status: as === "skipped" ? "skipped" : "pending",
     attempt: 0,
-    nextAttemptAt: as === "skipped" ? null : Date.parse(meta.recordedAt),
+    nextAttemptAt: as === "skipped" ? null : firstAttemptAt,
     lastOutcome: null,
     lastHttpStatus: null,
     createdAt: meta.recordedAt,

@@ -80,6 +80,13 @@ export function openDispatcher(deps: DispatcherDeps) {
     const recipientRun = run?.state.recipientIndex !== undefined;
     for (const { endpoint, as } of owedBy(event, { recipientRun }, known)) {
       if (as === "skipped") continue;
+      const firstPauseMs = endpoint.scheduleMs?.[0] ?? 0;
+      if (firstPauseMs > 0) {
+        // Not yet: the views say when.
+        const nextAttemptAtMs = Date.parse(event.meta.recordedAt) + firstPauseMs;
+        lookAt(endpoint.stream, { nextAttemptAtMs, position: event.position });
+        continue;
+      }
       const scope = `dispatcher ${endpoint.stream}`;
       const id = {
         ledger: ledger.id,
@@ -99,6 +106,14 @@ export function openDispatcher(deps: DispatcherDeps) {
         event: event.id,
       });
     }
+  }
+
+  /** What could not be worked out here is in the views a moment later. */
+  function notOwed(event: RecordedEvent, error: Error): void {
+    deps.onFault(error);
+    const nextAttemptAtMs = clock.now() + FAULT_PAUSE_MS;
+    for (const { stream } of endpoints.asOf(event.meta.workspace ?? "", event.position))
+      lookAt(stream, { nextAttemptAtMs, position: event.position });
   }
 
   /** Queues what is due of one endpoint, as far as it fits, and says when to look again. */
@@ -132,7 +147,7 @@ export function openDispatcher(deps: DispatcherDeps) {
     take(event: RecordedEvent): void {
       endpoints.take(event);
       if (!canOwe(event)) return;
-      recent = recent.then(() => owe(event)).catch(deps.onFault);
+      recent = recent.then(() => owe(event)).catch((error: Error) => notOwed(event, error));
     },
     /** Sends what was open before, and what comes due. Resolves when aborted and everything in flight has
      *  ended. */

@@ -88,6 +88,14 @@ describe("a delivery's row", () => {
     expect(delivery?.id).toBe(derivedId({ ...from, commandId: eventId, index: 0 }));
   });
 
+  it("is due after its endpoint's own first pause", async () => {
+    const { endpoint: made, ended, row, store } = await ledger();
+    await made(1, { scheduleMs: [60_000, 1] });
+    const delivery = await row(1, await ended(1));
+    const recordedAt = store.events.at(-1)?.meta.recordedAt ?? "";
+    expect(delivery?.nextAttemptAt).toBe(Date.parse(recordedAt) + 60_000);
+  });
+
   it("follows its attempts to the end, and stays due while one has no response", async () => {
     const { endpoint: made, ended, row, told, delivery } = await ledger();
     await made(1);

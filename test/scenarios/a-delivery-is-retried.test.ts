@@ -95,6 +95,21 @@ describe("a delivery that is not taken", () => {
     }
   });
 
+  it("is first sent after the pause that its endpoint asks for", async () => {
+    const { server, receiver, end, attempted, untilDue } = await owing({ scheduleMs: [MINUTE_MS] });
+    await end();
+    const min = (await server.untilEvents("&type=run.completed", ({ length }) => length === 1)).at(-1);
+    const listed = await server.get<{ items: DeliveryJson[] }>(`/v1/deliveries?minPosition=${min?.position}`);
+    const [pending] = listed.body.items;
+    if (!pending) throw new Error("nothing is owed");
+    await untilDue(pending, 1);
+    await server.get("/healthz");
+    expect(receiver.received).toHaveLength(0);
+    await untilDue(pending);
+    const { id } = await receiver.next();
+    expect(await attempted(id, 1)).toMatchObject({ status: "delivered", attempt: 1 });
+  });
+
   it("is given up after the tenth attempt, each recorded with its place in the schedule", async () => {
     const scheduleMs = [0, ...Array.from({ length: 9 }, (_, index) => (index + 1) * SECOND_MS)];
     const { server, receiver, end, attempted, untilDue, clock } = await owing({ scheduleMs });
