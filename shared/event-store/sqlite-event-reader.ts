@@ -69,10 +69,11 @@ export function sqliteReading(
     const until = head() % EPOCH;
     const kinds = kind === undefined ? "" : ` AND stream >= '${word(kind)}-' AND stream < '${word(kind)}.'`;
     const sql = `SELECT ${COLUMNS} FROM events WHERE position > ? AND position <= ?${kinds}
-      ORDER BY position LIMIT ${PAGE_EVENTS}`;
+      ORDER BY position LIMIT ?`;
     let next = ownPosition(after, log().epoch);
     for (let left = limit; left > 0; ) {
-      const { events, more } = page(sql, next, until);
+      // No more than is wanted: looking for events of a rare kind could go through the whole log.
+      const { events, more } = page(sql, next, until, BigInt(Math.min(left, PAGE_EVENTS)));
       for (const event of events) {
         yield event;
         if (--left === 0) return;
