@@ -21,7 +21,7 @@ export type ProjectorThread = {
 };
 
 /** How long the thread is left alone after it was woken: what is recorded meanwhile shares a transaction. */
-const REST_MS = 5;
+const REST_MS = 10;
 
 /** Starts the projector on a thread of its own. */
 export function openProjectorThread({ folder, onSaid, onEnd }: Deps): ProjectorThread {
