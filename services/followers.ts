@@ -43,7 +43,8 @@ export async function openFollowers(deps: Deps) {
       const secrets = await Promise.all(keyIds.map((id) => vault.find(id)));
       return secrets.flatMap((secret) => (secret ? [secret.toString()] : []));
     },
-    bodyOf: (due) => renderDelivery({ ledger, endpoints, bytesMax: config.limits.webhookBodyBytesMax }, due),
+    bodyOf: (due, sentSha256) =>
+      renderDelivery({ ledger, endpoints, bytesMax: config.limits.webhookBodyBytesMax }, due, sentSha256),
     sign,
     post: poster.post,
     random: Math.random,

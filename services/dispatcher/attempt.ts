@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { type Delivery, unknownDelivery } from "../../shared/domain/delivery/delivery.ts";
 import { afterAttempt, parseRetryAfter } from "../../shared/domain/delivery/retry.ts";
 import type { EndpointHistory, EndpointVersion } from "../../shared/domain/endpoint/history.ts";
@@ -7,7 +6,7 @@ import { type Item, Refusal } from "../../shared/ledger/command.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import type { Clock } from "../../shared/platform/clock.ts";
 import { derivedId, wireIdOf } from "../../shared/verification/ids.ts";
-import type { Body } from "./body.ts";
+import { type Body, sha256 } from "./body.ts";
 import type { Due } from "./due.ts";
 import type { Outcome } from "./outcome.ts";
 import type { PostRequest } from "./post.ts";
@@ -31,7 +30,8 @@ export type AttemptDeps = {
   endpoints: EndpointHistory;
   /** Signing secrets by the ids of their keys. */
   secretsOf(keyIds: readonly string[]): Promise<string[]>;
-  bodyOf(due: Due, endpoint: EndpointVersion): Promise<Body | undefined>;
+  /** The bytes to send; the very same as those that were sent before, where there are such. */
+  bodyOf(due: Due, sentSha256: string | null): Promise<Body | undefined>;
   sign(secrets: readonly string[], id: string, timestampSeconds: number, body: Uint8Array): string;
   post(request: PostRequest, signal: AbortSignal): Promise<Outcome>;
   random(): number;
@@ -62,8 +62,8 @@ export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal):
   const number = state.attempt + 1;
   const repeats = state.unanswered !== null;
   const scheduleStep = number === 1 ? 0 : repeats ? state.scheduleStep : state.scheduleStep + 1;
-  const body = await deps.bodyOf(due, endpoint);
-  const bodySha256 = body && createHash("sha256").update(body).digest("hex");
+  const body = await deps.bodyOf(due, state.bodySha256);
+  const bodySha256 = body && sha256(body);
   if (!body || (state.bodySha256 !== null && state.bodySha256 !== bodySha256)) {
     await record(deps, due, number, [{ type: "delivery.cancelled", data: { reason: "content_erased" } }]);
     return DONE;

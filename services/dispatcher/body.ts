@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { RunRow } from "../../projections/runs/runs.table.ts";
 import { foldRun } from "../../projections/runs/runs.ts";
 import type { EndpointHistory } from "../../shared/domain/endpoint/history.ts";
@@ -23,11 +24,13 @@ export type BodyFacts = {
   previous: string | null;
 };
 
-/** The body of a delivery, out of the log alone. Undefined where the event or the endpoint is not there to be
- *  told of. */
+/** The body of a delivery, out of the log alone: full or thin as it was sent before, whatever the operator
+ *  says of sizes by now. Undefined where the event or the endpoint is not there to be told of, or where the
+ *  bytes that were sent cannot be made again. */
 export async function renderDelivery(
   { ledger, endpoints, bytesMax }: Deps,
   due: Due,
+  sentSha256: string | null,
 ): Promise<Body | undefined> {
   const events = await ledger.history(due.run, 0, due.revision + 1);
   const event = events.at(-1);
@@ -41,8 +44,12 @@ export async function renderDelivery(
     return then !== undefined && owedBy(earlier, { recipientRun }, [then]).some(({ as }) => as === "owed");
   });
   const facts: BodyFacts = { deliveryId: wireIdOf(due.delivery), event, run, previous: previous?.id ?? null };
-  return renderBody(version, facts, bytesMax);
+  if (sentSha256 === null) return renderBody(version, facts, bytesMax);
+  const forms = [Number.POSITIVE_INFINITY, 0].map((most) => renderBody(version, facts, most));
+  return forms.find((body) => body !== undefined && sha256(body) === sentSha256);
 }
+
+export const sha256 = (body: Body): string => hash("sha256", body, "hex");
 
 /** A body in a version's form. A version's bytes never change: what is new is another version. */
 export function renderBody(version: number, facts: BodyFacts, bytesMax: number): Buffer | undefined {

@@ -57,7 +57,7 @@ async function oneDue(answers: Outcome[] = []) {
     clock,
     endpoints,
     secretsOf: async () => [secret],
-    bodyOf: (each) => renderDelivery({ ledger, endpoints, bytesMax: 256 * 1024 }, each),
+    bodyOf: (each, sent) => renderDelivery({ ledger, endpoints, bytesMax: 256 * 1024 }, each, sent),
     sign,
     post: async (request) => {
       sent.push(request);
@@ -152,12 +152,12 @@ describe("an attempt", () => {
     const { go, deps, sent, history } = await oneDue();
     const bodyOf = deps.bodyOf;
     let other = false;
-    deps.bodyOf = async (each, endpoint) => {
+    deps.bodyOf = async (each, before) => {
       if (!other) {
         other = true;
         await attempt({ ...deps, bodyOf }, each, new AbortController().signal);
       }
-      return bodyOf(each, endpoint);
+      return bodyOf(each, before);
     };
     await go();
     expect(sent).toHaveLength(1);
@@ -210,6 +210,25 @@ describe("an attempt", () => {
     for (const event of events) endpoints.take(event);
     await go();
     expect(sent).toHaveLength(0);
+  });
+
+  it("has the bytes of the one before, whatever an operator says of their size by now", async () => {
+    for (const [before, since] of [
+      [256 * 1024, 10],
+      [10, 256 * 1024],
+    ] as const) {
+      const { go, clock, deps, ledger, endpoints, sent } = await oneDue([failed]);
+      const upTo = (bytesMax: number): AttemptDeps["bodyOf"] => {
+        return (each, sha256) => renderDelivery({ ledger, endpoints, bytesMax }, each, sha256);
+      };
+      deps.bodyOf = upTo(before);
+      await go();
+      await clock.advance(5000);
+      deps.bodyOf = upTo(since);
+      await go();
+      expect(sent).toHaveLength(2);
+      expect(sent[0]?.body.equals(sent[1]?.body ?? Buffer.alloc(0))).toBe(true);
+    }
   });
 
   it("ends the delivery where its bytes cannot be made again", async () => {
