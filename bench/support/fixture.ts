@@ -13,14 +13,17 @@ import { aggregates } from "../../shared/ledger/aggregates.ts";
 import { found } from "../../shared/ledger/found.ts";
 import { createKey, ensureWorkspace } from "../../shared/ledger/keys.ts";
 import { openLedger } from "../../shared/ledger/ledger.ts";
+import { childStream } from "../../shared/ledger/recipients.ts";
 import { parseConfig } from "../../shared/platform/config.ts";
 import { canonical, seal } from "../../shared/verification/canonical.ts";
-import { newId, streamOf } from "../../shared/verification/ids.ts";
+import { newId, streamOf, wireIdOf } from "../../shared/verification/ids.ts";
 import { dataFolder, KEY } from "./processes.ts";
 
 const APPENDED_TOGETHER = 500;
 const FANOUT = 10;
 const DAY_MS = 86_400_000;
+/** When the ledger began: its runs are of the 30 days after. */
+const FIRST_MS = Date.UTC(2026, 9, 1);
 
 /** What a fixture holds, and runs that are worth asking for. */
 export type Fixture = { folder: string; runs: number; events: number; ids: string[]; parents: string[] };
@@ -45,7 +48,7 @@ export async function fixtureOf(runs: number): Promise<Fixture> {
 async function record(folder: string, runs: number): Promise<Omit<Fixture, "folder">> {
   const store = openSqliteEventStore(folder);
   const { limits } = parseConfig({});
-  const ledger = openLedger({ store, aggregates, limits, now: Date.now, sleep, wake: () => {} });
+  const ledger = openLedger({ store, aggregates, limits, now: () => FIRST_MS, sleep, wake: () => {} });
   await found(ledger);
   const actor = { type: "system", id: "start" } as const;
   const caller = { workspace: "default", actor, requestId: null, correlationId: null };
@@ -57,12 +60,15 @@ async function record(folder: string, runs: number): Promise<Omit<Fixture, "fold
   let appends: Promise<unknown>[] = [];
   let parent = "";
   for (let number = 0; number < runs; number++) {
-    const id = newId("run");
     const place = number % (FANOUT * 10);
+    const isChild = place >= 1 && place <= FANOUT;
+    const stream = isChild
+      ? childStream(ledger, "default", streamOf(parent), place - 1)
+      : streamOf(newId("run"));
+    const id = wireIdOf(stream);
     if (place === 0) parent = id;
     const told = story(number, place, parent);
-    const stream = streamOf(id);
-    const atMs = Date.UTC(2026, 9, 1) + Math.floor((number * 30 * DAY_MS) / runs);
+    const atMs = FIRST_MS + Math.floor((number * 30 * DAY_MS) / runs);
     appends.push(store.append(stream, 0, sealAll(store.ledger, stream, atMs, told)));
     events += told.length;
     if (number % Math.ceil(runs / 1000) === 0) ids.push(id);
@@ -106,7 +112,12 @@ function story(number: number, place: number, parent: string): Told[] {
           ...(isParent ? { recipients } : {}),
         },
       };
-  const kind = dice % 100;
+  if (isParent) {
+    const byStatus = { completed: FANOUT };
+    const ended = { type: "run.completed", data: { recipientRuns: { total: FANOUT, byStatus } } };
+    return [created, { type: "run.started" }, ended];
+  }
+  const kind = isChild ? 22 : dice % 100; // Recipient runs have all ended well: nobody has to follow them up.
   const started: Told = { type: "run.started" };
   if (kind < 3) return [created];
   if (kind < 8) return [created, started];
