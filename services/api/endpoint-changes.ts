@@ -56,17 +56,20 @@ export async function changeEndpoint(
   if (change.url !== undefined) checkUrl(deps, change.url);
   for (;;) {
     const current = await readEndpoint(deps.ledger, stream, caller.workspace);
-    if (current.status === "deleted") throw deleted(stream);
     const { revision } = current;
-    if (caller.ifRevision !== undefined && caller.ifRevision !== revision)
+    const isDeleted = current.status === "deleted";
+    if (!isDeleted && caller.ifRevision !== undefined && caller.ifRevision !== revision)
       throw new Problem("revision_mismatch", `the revision is ${revision}`, { revision });
-    const items = changes(current, change).map((proposed) => ({ proposed, shape: change }));
+    // Nothing follows a deletion: the ledger says so, and keeps that it did.
+    const proposals = isDeleted ? [{ type: "endpoint.updated", data: {} }] : changes(current, change);
+    const items = proposals.map((proposed) => ({ proposed, shape: change }));
     if (items.length === 0) return current;
     try {
       const command = { ...caller, ifRevision: revision, operation: "update_endpoint", items };
       const { events } = await deps.ledger.record(stream, command);
       return events.reduce<EndpointVersion>(versionAfter, current);
     } catch (error) {
+      if (isDeletion(error)) throw deleted(stream);
       const overtaken = error instanceof Refusal && error.code === "revision_mismatch";
       if (!overtaken) throw error;
     }
@@ -83,11 +86,13 @@ export async function deleteEndpoint(
   try {
     return await ledger.record(stream, { ...caller, operation: "delete_endpoint", items });
   } catch (error) {
-    // Only its deletion keeps an endpoint from being deleted.
-    if (error instanceof Refusal && error.code === "transition_not_allowed") throw deleted(stream);
-    throw error;
+    throw isDeletion(error) ? deleted(stream) : error;
   }
 }
+
+/** Only its deletion keeps an endpoint from being changed or deleted. */
+const isDeletion = (error: unknown): boolean =>
+  error instanceof Refusal && error.code === "transition_not_allowed";
 
 const deleted = (stream: string): Problem =>
   new Problem("endpoint_deleted", `${wireIdOf(stream)} was deleted.`);

@@ -229,6 +229,11 @@ describe("deleting a webhook endpoint", () => {
     const gone = { status: 409, body: { code: "endpoint_deleted" } };
     expect(await server.call("DELETE", path)).toMatchObject(gone);
     expect(await server.call("PATCH", path, { status: "enabled" })).toMatchObject(gone);
+    const refused = await server.untilEvents("&type=refusal.recorded", ({ length }) => length === 2);
+    expect(refused.map(({ data }) => [data.target, data.operation])).toEqual([
+      [made.endpoint.id, "delete_endpoint"],
+      [made.endpoint.id, "update_endpoint"],
+    ]);
   });
 });
 
