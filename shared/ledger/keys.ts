@@ -50,12 +50,15 @@ export type CreatedKey = {
   position: bigint;
 };
 
+/** The id of the key that a creation under this command id makes, or has made. */
+export const keyIdUnder = (ledger: Ledger, workspace: string, commandId: string): string =>
+  keyIdOf(ledger.createdBytes("api_key", workspace, commandId));
+
 /** Records a new API key; its text exists nowhere but in this answer. */
 export async function createKey(ledger: Ledger, asked: NewKey): Promise<CreatedKey> {
   const { permissions, name, expiresAt, commandId, shape, text, ...caller } = asked;
   const { workspace } = caller;
-  const derived =
-    commandId === undefined ? undefined : keyIdOf(ledger.createdBytes("api_key", workspace, commandId));
+  const derived = commandId === undefined ? undefined : keyIdUnder(ledger, workspace, commandId);
   const made = text ?? newKeyText(workspace, derived);
   const parsed = parseKey(made);
   if (parsed?.workspace !== workspace) throw new RangeError(`this is no key of the workspace ${workspace}`);

@@ -92,6 +92,18 @@ describe("an API key", () => {
     expect(await make({ ...producer, expiresAt })).toMatchObject({ status: 422 });
   });
 
+  it("is answered again under its command id, though it has expired since", async () => {
+    const { clock, server } = await withKeys();
+    const expiresAt = new Date(clock.now() + HOUR_MS).toISOString();
+    const make = () =>
+      server.post("/v1/keys", { ...producer, expiresAt }, { headers: { "idempotency-key": "one" } });
+    const { body } = await make();
+    await clock.advance(HOUR_MS);
+    const again = await make();
+    expect(again).toMatchObject({ status: 201, body: { ...body, key: null } });
+    expect(again.headers.get("idempotency-replayed")).toBe("true");
+  });
+
   it("is revoked at once", async () => {
     const { server, make, creates } = await withKeys();
     const { body } = await make(producer);
