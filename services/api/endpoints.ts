@@ -14,7 +14,7 @@ import { endpointExample, pageExample } from "./examples.ts";
 import { lastPosition, writeHeaders, writing } from "./recording.ts";
 import { answer, commandOf, commandOnTopOf, type Route, route, taggedAnswer } from "./route.ts";
 import type { ReadDeps } from "./runs.ts";
-import { answerList, listing, listQuery, pageOf } from "./views.ts";
+import { answerList, listing, listQuery, minPositionQuery, pageOf } from "./views.ts";
 
 const EndpointParams = z.strictObject({
   endpointId: z.string().refine((id) => isWireId("endpoint", id), "must be the id of an endpoint"),
@@ -154,7 +154,11 @@ export function endpointRoutes(deps: Deps): Route[] {
       operationId: "getWebhookEndpoint",
       summary: "A webhook endpoint as it is now",
       permission: "webhooks:read",
-      request: { params: EndpointParams, headers: ["If-None-Match"] },
+      request: {
+        params: EndpointParams,
+        query: z.strictObject(minPositionQuery),
+        headers: ["If-None-Match"],
+      },
       responses: { 200: EndpointJson, 304: null },
       problems: [],
       example: { answer: endpointExample },

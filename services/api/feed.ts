@@ -9,7 +9,7 @@ import { eventExample } from "./examples.ts";
 import { parsePosition } from "./headers.ts";
 import { answer, type Route, route } from "./route.ts";
 import { EventJson, eventJson, readsContent } from "./run-json.ts";
-import { Position, pageSizeQuery } from "./views.ts";
+import { minPositionQuery, Position, pageSizeQuery } from "./views.ts";
 
 export type FeedDeps = {
   ledger: Ledger;
@@ -28,6 +28,7 @@ const query = (pageSizeMax: number) =>
   z.strictObject({
     after: Position.optional(),
     pageSize: pageSizeQuery(pageSizeMax),
+    ...minPositionQuery,
     type: z
       .array(z.string().regex(/^[a-z_]+\.[a-z_]+$/, "must be a type of event"))
       .optional()

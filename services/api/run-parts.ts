@@ -5,7 +5,7 @@ import { eventExample, pageExample, stepExample } from "./examples.ts";
 import { answer, type Route, route } from "./route.ts";
 import { EventJson, eventJson, readsContent, StepJson, stepJson } from "./run-json.ts";
 import { type ReadDeps, RunParams, readRun } from "./runs.ts";
-import { answerList, listing, listQuery, pageOf, pageSizeQuery } from "./views.ts";
+import { answerList, listing, listQuery, minPositionQuery, pageOf, pageSizeQuery } from "./views.ts";
 
 const Revision = z
   .string()
@@ -51,7 +51,11 @@ export function runPartRoutes(deps: ReadDeps): Route[] {
       permission: "runs:read",
       request: {
         params: RunParams,
-        query: z.strictObject({ after: Revision.optional(), pageSize: pageSizeQuery(pageSizeMax) }),
+        query: z.strictObject({
+          after: Revision.optional(),
+          pageSize: pageSizeQuery(pageSizeMax),
+          ...minPositionQuery,
+        }),
       },
       responses: { 200: z.strictObject({ items: z.array(EventJson), next: z.int(), hasMore: z.boolean() }) },
       problems: [],

@@ -24,6 +24,7 @@ export const Position = z
   .refine((text) => parsePosition(text) !== undefined, "must be a position")
   .describe("A position of the log, in decimal.");
 
+/** Every read takes it; what reads the log itself is never behind. */
 export const minPositionQuery = { minPosition: Position.optional() };
 
 type Asked = Pick<ErasedCall, "headers"> & { query: { minPosition?: string | undefined } };
