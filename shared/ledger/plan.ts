@@ -141,10 +141,13 @@ function checkTarget({ stream, isNew }: Ground, fold: Fold, command: Command): R
   return isThere ? undefined : new Refusal("not_found", `there is no such ${kindOf(stream)}`);
 }
 
-const conflictOf = (event: RecordedEvent): Refusal =>
-  new Refusal("idempotency_conflict", "this command id stands for another command", {
-    position: `${event.position}`,
-  });
+/** What an item of the same command makes has no position yet. */
+const conflictOf = ({ position }: RecordedEvent): Refusal =>
+  new Refusal(
+    "idempotency_conflict",
+    "this command id stands for another command",
+    position === 0n ? {} : { position: `${position}` },
+  );
 
 /** What the ledger records by itself is small by its nature: limits that an operator lowers must not keep it
  *  from saying what happened. */

@@ -209,7 +209,13 @@ describe("items with ids of their own", () => {
     expect(await Array.fromAsync(store.read(stream))).toHaveLength(2);
     const each = await ledger.record(stream, both, { atomic: false });
     expect(outcomes(each)).toEqual(["recorded", "refused"]);
-    expect(outcomes(await ledger.record(stream, both, { atomic: false }))).toEqual(["replayed", "refused"]);
+    const again = await ledger.record(stream, both, { atomic: false });
+    expect(outcomes(again)).toEqual(["replayed", "refused"]);
+    // What was not recorded yet had no position to name.
+    const named = (of: typeof each) =>
+      of.outcomes.flatMap((one) => ("refusal" in one ? [one.refusal.extra] : []));
+    expect(named(each)).toEqual([{}]);
+    expect(named(again)).toEqual([{ position: `${again.events[0]?.position}` }]);
   });
 
   it("are refused alone where each stands for itself", async () => {
