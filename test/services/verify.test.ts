@@ -2,7 +2,7 @@ import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openTestLedger } from "../support/open-ledger.ts";
-import { forgeHead, recordedFolder, recordRuns } from "../support/recorded-folder.ts";
+import { forgeHead, opened, recordedFolder, recordRuns } from "../support/recorded-folder.ts";
 import { runProgram } from "../support/run-program.ts";
 import { onLog, tamper, tamperUnseen } from "../support/tampered-log.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -53,6 +53,19 @@ describe("npm run verify", () => {
     const { code, out, err } = await verify(folder);
     expect(out).toMatch(new RegExp(`^damaged at position ${position}: .+\n$`));
     expect(err).toContain("somebody changed it");
+    expect(code).toBe(1);
+  });
+
+  it("finds the event that another one under its id pushed out, which no trigger sees", async () => {
+    const folder = await recordedFolder();
+    await opened(folder, async ({ store }) =>
+      store.db.exec(
+        `INSERT OR REPLACE INTO events SELECT 99, 'run-x', 0, id, type, data, content, meta, data_salt,
+         content_salt, leaf FROM events WHERE position = 4`,
+      ),
+    );
+    const { code, out } = await verify(folder);
+    expect(out).toMatch(/^damaged at position 4: .+\n$/);
     expect(code).toBe(1);
   });
 
