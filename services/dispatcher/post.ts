@@ -94,7 +94,8 @@ type Sending = {
 function send(client: Got, { url, request, startMs, receivedBefore, signal }: Sending) {
   return new Promise<Outcome | "connection_lost">((resolve) => {
     const { headers, body } = request;
-    // Written and not handed over: got would cut the connection to whoever answers before it has said that it is done.
+    // Written and not handed over: got would cut the connection to whoever answers before it has said that it
+    // is done.
     const stream = client.stream(url, { headers: { ...headers, "content-length": `${body.length}` } });
     stream.end(body);
     const chunks: Buffer[] = [];
