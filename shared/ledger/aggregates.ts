@@ -9,7 +9,7 @@ import type { Proposed } from "../domain/event.ts";
 import type { RunEvent } from "../domain/run/events.ts";
 import { decide, evolve, type Run, unknownRun } from "../domain/run/run.ts";
 import { newId } from "../verification/ids.ts";
-import { type Aggregate, recordedOnly } from "./fold.ts";
+import { type Aggregate, recordedOnce, recordedOnly } from "./fold.ts";
 
 /** Types are checked at the doors and by the domain's own tests: from here on a proposal is of its stream's
  *  kind. */
@@ -34,7 +34,7 @@ function withWaitId(proposed: RunEvent): RunEvent {
 /** What each kind of stream is folded into. */
 export const aggregates: Readonly<Record<string, Aggregate>> = {
   ledger: recordedOnly,
-  refusal: recordedOnly,
+  refusal: recordedOnce as Aggregate,
   workspace: aggregate<workspace.Workspace, WorkspaceEvent>({
     initial: workspace.unknownWorkspace,
     ...workspace,

@@ -177,3 +177,13 @@ export const recordedOnly: Aggregate<null> = {
       : refuse("transition_not_allowed", `${proposed.type} is the ledger's own`),
   evolve: () => null,
 };
+
+/** The same, for streams of one event: what two of us would say is said once. */
+export const recordedOnce: Aggregate<boolean> = {
+  initial: false,
+  decide: (recorded, proposed, by) =>
+    recorded
+      ? refuse("transition_not_allowed", `${proposed.type} was recorded`)
+      : recordedOnly.decide(null, proposed, by),
+  evolve: () => true,
+};

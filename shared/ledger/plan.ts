@@ -151,7 +151,8 @@ const conflictOf = ({ position }: RecordedEvent): Refusal =>
 
 /** What the ledger records by itself is small by its nature: limits that an operator lowers must not keep it
  *  from saying what happened. */
-const isByLedger = ({ actor }: Command): boolean => actor.type === "system";
+const isByLedger = ({ actor, items }: Command): boolean =>
+  actor.type === "system" || items.every(({ made }) => made !== undefined);
 
 type Decided = { sealed: NewEvent; event: RecordedEvent; bytes: number };
 

@@ -1,4 +1,4 @@
-import type { Actor, JsonObject } from "../domain/event.ts";
+import type { JsonObject } from "../domain/event.ts";
 import { canonical, saltedHash } from "../verification/canonical.ts";
 import { derivedId, newId, streamOf, wireIdOf } from "../verification/ids.ts";
 import type { Command, Refusal } from "./command.ts";
@@ -6,7 +6,6 @@ import type { Ledger } from "./ledger.ts";
 
 const A_MINUTE_MS = 60_000;
 const PER_MINUTE = 10;
-const actor: Actor = { type: "system", id: "refusals" };
 /** What a caller got wrong is not a refusal of the domain. */
 const NOT_RECORDED = new Set([
   "not_found",
@@ -17,7 +16,8 @@ const NOT_RECORDED = new Set([
   "secret_input_not_yet",
 ]);
 
-type Minute = { since: string; sinceMs: number; recorded: number; suppressed: number };
+type Refused = Pick<Command, "workspace" | "actor" | "requestId" | "correlationId">;
+type Minute = { of: Refused; since: string; sinceMs: number; recorded: number; suppressed: number };
 
 /** Keeps what the domain refused, after the answer, at most ten a minute for each key; of the rest, the
  *  number. What was sent is not kept: `salt` is secret, so that its hash says nothing. */
@@ -30,20 +30,24 @@ export function openRefusals(deps: {
   const minutes = new Map<string, Minute>();
   let writing: Promise<void> = Promise.resolve();
 
-  async function append(workspace: string, id: string, type: string, data: JsonObject): Promise<void> {
+  /** The actor is whoever was refused: that is what an auditor asks for. */
+  async function append(caller: Refused, id: string, type: string, data: JsonObject): Promise<void> {
     const ledger = deps.ledger();
+    const { workspace, actor, requestId, correlationId } = caller;
     const made = { id: newId("evt"), causationId: null };
-    const command = { workspace, actor, requestId: null, correlationId: null, operation: "record_refusal" };
     const stream = streamOf(id);
     if (await ledger.find(stream)) return;
-    await ledger.record(stream, { ...command, items: [{ proposed: { type, data }, made }] }, { isNew: true });
+    const items = [{ proposed: { type, data }, made }];
+    const command = { workspace, actor, requestId, correlationId, operation: "record_refusal", items };
+    await ledger.record(stream, command, { isNew: true });
   }
 
-  function close(key: string, minute: Minute, workspace: string): Promise<void> {
+  function close(key: string, minute: Minute): Promise<void> {
     minutes.delete(key);
     if (minute.suppressed === 0) return Promise.resolve();
     const data = { count: minute.suppressed, since: minute.since };
-    return append(workspace, newId("refusal"), "refusal.suppressed", data);
+    const caller = { ...minute.of, requestId: null, correlationId: null };
+    return append(caller, newId("refusal"), "refusal.suppressed", data);
   }
 
   async function write(target: string, command: Command, refusal: Refusal): Promise<void> {
@@ -52,10 +56,11 @@ export function openRefusals(deps: {
     const nowMs = deps.now();
     let minute = minutes.get(key);
     if (minute && nowMs - minute.sinceMs >= A_MINUTE_MS) {
-      await close(key, minute, workspace);
+      await close(key, minute);
       minute = undefined;
     }
-    minute ??= { since: new Date(nowMs).toISOString(), sinceMs: nowMs, recorded: 0, suppressed: 0 };
+    const since = new Date(nowMs).toISOString();
+    minute ??= { of: command, since, sinceMs: nowMs, recorded: 0, suppressed: 0 };
     minutes.set(key, minute);
     if (minute.recorded >= PER_MINUTE) {
       minute.suppressed++;
@@ -77,7 +82,7 @@ export function openRefusals(deps: {
       index: 0,
     });
     const data = { target: wireIdOf(target), operation: command.operation, code: refusal.code };
-    await append(workspace, id, "refusal.recorded", data);
+    await append(command, id, "refusal.recorded", data);
   }
 
   const enqueue = (work: () => Promise<void>): void => {
@@ -94,8 +99,7 @@ export function openRefusals(deps: {
     /** Writes down what was suppressed in minutes that are over; call it now and then. */
     sweep(): Promise<void> {
       for (const [key, minute] of minutes) {
-        const workspace = key.slice(0, key.indexOf("/"));
-        if (deps.now() - minute.sinceMs >= A_MINUTE_MS) enqueue(() => close(key, minute, workspace));
+        if (deps.now() - minute.sinceMs >= A_MINUTE_MS) enqueue(() => close(key, minute));
       }
       return writing;
     },
@@ -103,7 +107,7 @@ export function openRefusals(deps: {
     settled: (): Promise<void> => writing,
     /** Writes down the numbers of the minutes that are still open. */
     async close(): Promise<void> {
-      for (const [key, minute] of minutes) enqueue(() => close(key, minute, key.slice(0, key.indexOf("/"))));
+      for (const [key, minute] of minutes) enqueue(() => close(key, minute));
       await writing;
     },
   };

@@ -45,7 +45,7 @@ describe("a refusal", () => {
       revision: 0,
       type: "refusal.recorded",
       data: { target: wireIdOf(stream), operation: "record_event", code: "transition_not_allowed" },
-      meta: { workspace: "default", actor: { type: "system" }, commandHash: null },
+      meta: { workspace: "default", actor: { type: "api_key", id: "abcdefghij" }, commandHash: null },
     });
     expect(event?.content).toBeUndefined();
     expect(JSON.stringify([event?.data, event?.meta])).not.toContain("private");
