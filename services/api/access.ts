@@ -70,6 +70,12 @@ export function accessRoutes(deps: ReadDeps & { clock: Clock }): Route[] {
   const isMade = async ({ workspace, commandId }: ReturnType<typeof commandOf>) =>
     commandId !== undefined &&
     (await ledger.find(keyStream(keyIdUnder(ledger, workspace, commandId)))) !== undefined;
+  /** Only those who created a workspace are told so again, and given the key that a crash may have left unmade. */
+  async function checkCreator(keyId: string, workspace: string): Promise<void> {
+    const creator = await ledger.find<ApiKey>(keyStream(keyId));
+    if (creator?.workspace !== workspace)
+      throw new Problem("already_exists", "There is a workspace with this name.");
+  }
   return [
     route({
       method: "post",
@@ -214,6 +220,7 @@ export function accessRoutes(deps: ReadDeps & { clock: Clock }): Route[] {
           },
           workspaceStream(body.slug),
         );
+        await checkCreator(created.events[0]?.meta.actor.id ?? "", call.principal.workspace);
         // The key is made under the workspace's own first event: a replay finds it made, or makes it.
         const firstKey = created.events[0]?.id ?? "";
         const made = await createKey(ledger, { ...caller, permissions, commandId: firstKey, shape: {} });

@@ -24,7 +24,7 @@ describe("a header", () => {
     expect(correlationId({})).toBeNull();
     expect(correlationId({ "correlation-id": "order:7" })).toBe("order:7");
     for (const bad of ["", "a b", "x".repeat(129)]) {
-      expect(() => correlationId({ "correlation-id": bad })).toThrow(refused("invalid_header"));
+      expect(correlationId({ "correlation-id": bad })).toBeNull();
     }
   });
 

@@ -169,6 +169,17 @@ describe("making a workspace", () => {
     expect(await server.post("/v1/workspaces", { slug: "default" }, keyed("j"))).toMatchObject(taken);
   });
 
+  it("tells a replay from another workspace's wish for the same name", async () => {
+    const server = await openTestServer();
+    await server.post<Made>("/v1/workspaces", { slug: "acme" }, keyed("k"));
+    const other = await server.post<Made>("/v1/workspaces", { slug: "other" });
+    const { post } = client(server.url, other.body.key ?? "");
+    expect(await post("/v1/workspaces", { slug: "acme" }, keyed("k"))).toMatchObject({
+      status: 409,
+      body: { code: "already_exists" },
+    });
+  });
+
   it("refuses what cannot be a workspace, and a key that may not", async () => {
     const server = await openTestServer();
     const { body } = await keyFor(server, ["keys:manage"]);
