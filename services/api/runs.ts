@@ -121,7 +121,7 @@ export function runReadRoutes(deps: ReadDeps): Route[] {
       permission: "runs:list",
       request: {
         params: RunParams,
-        query: listQuery(deps.pageSizeMax, ownFilterQuery),
+        query: listQuery(deps.pageSizeMax, filterQuery).omit({ parentId: true }),
         headers: ["Ledger-Min-Position"],
       },
       responses: { 200: pageOf(RunJson) },
@@ -143,5 +143,3 @@ export function runReadRoutes(deps: ReadDeps): Route[] {
     }),
   ];
 }
-
-const { parentId: _, ...ownFilterQuery } = filterQuery;
