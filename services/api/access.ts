@@ -70,7 +70,8 @@ export function accessRoutes(deps: ReadDeps & { clock: Clock }): Route[] {
   const isMade = async ({ workspace, commandId }: ReturnType<typeof commandOf>) =>
     commandId !== undefined &&
     (await ledger.find(keyStream(keyIdUnder(ledger, workspace, commandId)))) !== undefined;
-  /** Only those who created a workspace are told so again, and given the key that a crash may have left unmade. */
+  /** Only those who created a workspace are told so again, and given the key that a crash may have left
+   *  unmade. */
   async function checkCreator(keyId: string, workspace: string): Promise<void> {
     const creator = await ledger.find<ApiKey>(keyStream(keyId));
     if (creator?.workspace !== workspace)
