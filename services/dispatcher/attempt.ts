@@ -49,7 +49,7 @@ const DONE: Next = {};
  *  that is followed by another. */
 export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal): Promise<Next> {
   const { ledger, clock, endpoints } = deps;
-  const fold = await ledger.find<Delivery>(due.delivery);
+  const fold = due.fresh ? undefined : await ledger.find<Delivery>(due.delivery);
   const state = fold?.state ?? unknownDelivery;
   if (state.status !== "open") return DONE;
   if (state.unanswered === null && state.nextAttemptAt !== null) {

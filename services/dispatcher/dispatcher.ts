@@ -104,6 +104,7 @@ export function openDispatcher(deps: DispatcherDeps) {
         position: event.position,
         workspace,
         event: event.id,
+        fresh: true,
       });
     }
   }

@@ -6,6 +6,9 @@ export type Due = {
   revision: number;
   position: bigint;
   workspace: string;
+  /** Whether nobody can have attempted it: then nothing is read before the first attempt is recorded, which
+   *  tells whether that was true. */
+  fresh?: true;
   /** Id of the event that owes it. */
   event: string;
 };

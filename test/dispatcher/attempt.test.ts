@@ -130,6 +130,15 @@ describe("an attempt", () => {
     expect(sent).toHaveLength(1);
   });
 
+  it("that was thought to be the first is not made where somebody was faster", async () => {
+    const { go, due, sent, history } = await oneDue();
+    due.fresh = true;
+    await go();
+    await go();
+    expect(sent).toHaveLength(1);
+    expect(await history()).toHaveLength(2);
+  });
+
   it("whose outcome nobody knows is followed at once by another at the same step", async () => {
     const { go, history, deps } = await oneDue();
     const stop = new AbortController();
