@@ -2,9 +2,9 @@ import type { NewEvent } from "../shared/domain/event.ts";
 import { openSqliteEventStore } from "../shared/event-store/sqlite-event-store.ts";
 import { canonical, seal } from "../shared/verification/canonical.ts";
 import { newId, streamOf } from "../shared/verification/ids.ts";
-import { type Bench, median, rounded, voidBelow } from "./support/bench.ts";
+import { type Bench, median, rounded, voidWhereKeptOff } from "./support/bench.ts";
 import { insertRows, openTable, type Row } from "./support/inserts.ts";
-import { scratchFolder } from "./support/processes.ts";
+import { keptOffSeconds, scratchFolder } from "./support/processes.ts";
 
 const WINDOWS = Number(process.env.BENCH_WINDOWS ?? 5);
 const WINDOW_MS = 5_000;
@@ -31,12 +31,25 @@ export const bench: Bench = {
         ),
       };
     };
+    const beforeSeconds = keptOffSeconds(process.pid);
+    const startMs = performance.now();
     const oneAppend = await measured(false);
     const manyAppends = await measured(true);
+    const keptOff = rounded(
+      (keptOffSeconds(process.pid) - beforeSeconds) / ((performance.now() - startMs) / 1000),
+    );
     await store.close();
     const ratio = Math.min(oneAppend.ratio, manyAppends.ratio);
     const cpuShare = Math.min(oneAppend.cpuShare, manyAppends.cpuShare);
-    return { ratio, met: ratio >= 0.5, cpuShare, ...voidBelow(cpuShare), oneAppend, manyAppends };
+    return {
+      ratio,
+      met: ratio >= 0.5,
+      cpuShare,
+      ...voidWhereKeptOff(cpuShare, keptOff),
+      keptOff,
+      oneAppend,
+      manyAppends,
+    };
   },
 };
 

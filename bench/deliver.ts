@@ -71,6 +71,7 @@ export const bench: Bench = {
         return { ...during, perSecond: during.result };
       },
     );
+    const group = await meanGroup(server.url);
     await server.stop();
     const rates = ones.map(({ perSecond }) => perSecond);
     const floors = others.map(({ perSecond }) => perSecond);
@@ -87,6 +88,7 @@ export const bench: Bench = {
       gotCpuShare: rounded(median(others.map(({ all }) => all)), 2),
       mainThreadMicrosPerDelivery: Math.round(median(ones.map((one) => (one.main / one.perSecond) * 1e6))),
       gotMicrosPerPost: Math.round(median(others.map((one) => (one.all / one.perSecond) * 1e6))),
+      eventsPerCommit: rounded(group, 1),
       bodyBytes: job.body.length,
     };
   },
@@ -117,3 +119,11 @@ const signatureHeaders = (head: string): Record<string, string> =>
         name !== undefined && value !== undefined && /^(webhook|ledger)-/i.test(name) ? [[name, value]] : [],
       ),
   );
+
+/** How many events shared a commit, on average. */
+async function meanGroup(url: string): Promise<number> {
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  const value = (name: string) =>
+    Number(new RegExp(`^runledger_append_group_events_${name} (\\S+)`, "m").exec(metrics)?.[1]);
+  return value("sum") / value("count");
+}

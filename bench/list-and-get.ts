@@ -9,7 +9,7 @@ const WINDOW_MS = 6_000;
 const P99_MS_MAX = 5;
 const RATIO_MAX = 1.5;
 
-type Page = { items: { id: string }[]; pageInfo: { after: string | null } };
+type Page = { items: { id: string; recipient?: string }[]; pageInfo: { after: string | null } };
 
 /** Lists and gets over HTTP at 1,000,000 runs against 10,000, one request at a time: each kind for itself, the slowest
  *  named. */
@@ -67,11 +67,10 @@ const lists = {
   newest: "/v1/runs",
   "a usual workflow": "/v1/runs?workflow=workflow-0",
   "a rare workflow": "/v1/runs?workflow=workflow-35",
-  "a rare workflow's failures": "/v1/runs?workflow=workflow-35&status=failed",
+  "a rare workflow's failures": "/v1/runs?workflow=workflow-30&status=failed",
   failed: "/v1/runs?status=failed",
   "waiting, of two statuses": "/v1/runs?status=awaiting_input&status=pending",
   "with errors": "/v1/runs?hasErrors=true",
-  "of a recipient": "/v1/recipient-runs?recipient=user-77",
   "recipient runs that completed": "/v1/recipient-runs?status=completed",
   "created in a day": "/v1/runs?createdFrom=2026-10-10T00:00:00Z&createdTo=2026-10-11T00:00:00Z",
   "updated in a day": "/v1/runs?updatedFrom=2026-10-10T00:00:00Z&updatedTo=2026-10-11T00:00:00Z",
@@ -106,6 +105,8 @@ async function pathsOf({ url }: MeasuredServer, { ids, parents }: Fixture): Prom
   const paths: Record<string, string[]> = Object.fromEntries(
     Object.entries(lists).map(([kind, path]) => [kind, [path]]),
   );
+  const { items } = (await api(url, "GET", "/v1/recipient-runs?pageSize=20")) as Page;
+  paths["of a recipient"] = items.map(({ recipient }) => `/v1/recipient-runs?recipient=${recipient}`);
   paths["of a parent"] = parents.map((id) => `/v1/runs/${id}/recipient-runs`);
   paths["deep pages"] = await deep(url, "/v1/runs?");
   paths["deep pages of the failed"] = await deep(url, "/v1/runs?status=failed");

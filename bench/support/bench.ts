@@ -21,6 +21,13 @@ export const voidBelow = (cpuShare: number): { void?: string } =>
     ? {}
     : { void: `the measured process used ${cpuShare} of a core, less than ${CPU_SHARE_MIN}` };
 
+/** Part of the time for which a process may have been kept from a core and yet be itself what was measured. */
+const KEPT_OFF_MAX = 0.05;
+
+/** For what waits for the disk and for nothing else: a core is not used meanwhile, but nobody else took it either. */
+export const voidWhereKeptOff = (cpuShare: number, keptOff: number): { void?: string } =>
+  keptOff <= KEPT_OFF_MAX ? {} : voidBelow(cpuShare);
+
 export const rounded = (value: number, digits = 3): number => Number(value.toFixed(digits));
 
 export function median(values: readonly number[]): number {

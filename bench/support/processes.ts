@@ -33,6 +33,10 @@ export function cpuSeconds(pid: number): { all: number; main: number } {
   return { all: of(`/proc/${pid}/stat`), main: of(`/proc/${pid}/task/${pid}/stat`) };
 }
 
+/** Seconds for which a process's main thread was ready to go on and had to wait for a core. */
+export const keptOffSeconds = (pid: number): number =>
+  Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, "utf8").split(" ")[1]) / 1e9;
+
 /** What some work costs a process: shares of one core. */
 export async function cpuDuring<T>(pid: number, work: () => Promise<T>) {
   const before = cpuSeconds(pid);
