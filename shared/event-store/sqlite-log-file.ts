@@ -34,6 +34,7 @@ const SCHEMA = [
   `CREATE TRIGGER events_are_not_replaced BEFORE INSERT ON events
   WHEN EXISTS (SELECT 1 FROM events WHERE position = NEW.position)
     OR EXISTS (SELECT 1 FROM events WHERE stream = NEW.stream AND revision = NEW.revision)
+    OR EXISTS (SELECT 1 FROM events WHERE id = NEW.id)
   BEGIN SELECT RAISE(ABORT, 'an event is never replaced'); END`,
   `CREATE TRIGGER events_are_not_deleted BEFORE DELETE ON events
   BEGIN SELECT RAISE(ABORT, 'an event is never deleted'); END`,
