@@ -67,7 +67,7 @@ const lists = {
   newest: "/v1/runs",
   "a usual workflow": "/v1/runs?workflow=workflow-0",
   "a rare workflow": "/v1/runs?workflow=workflow-35",
-  "a rare workflow's failures": "/v1/runs?workflow=workflow-30&status=failed",
+  "a rare workflow's failures": "/v1/runs?workflow=workflow-35&status=failed",
   failed: "/v1/runs?status=failed",
   "waiting, of two statuses": "/v1/runs?status=awaiting_input&status=pending",
   "with errors": "/v1/runs?hasErrors=true",

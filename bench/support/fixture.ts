@@ -67,7 +67,7 @@ async function record(folder: string, runs: number): Promise<Omit<Fixture, "fold
       : streamOf(newId("run"));
     const id = wireIdOf(stream);
     if (place === 0) parent = id;
-    const told = story(number, place, parent);
+    const told = story(number, place, parent, runs / 200);
     const atMs = FIRST_MS + Math.floor((number * 30 * DAY_MS) / runs);
     appends.push(store.append(stream, 0, sealAll(store.ledger, stream, atMs, told)));
     events += told.length;
@@ -90,18 +90,21 @@ type Told = { type: string; data?: object; content?: object };
 const mixed = (number: number): number => Math.imul(number ^ (number >>> 15), 0x2c1b3c6d) >>> 8;
 
 /** What happens to a run. The first of a hundred has ten recipients, and the ten after it are theirs. */
-function story(number: number, place: number, parent: string): Told[] {
+function story(number: number, place: number, parent: string, users: number): Told[] {
   const dice = mixed(number);
   // Most runs are of a few workflows, and some workflows have hardly any.
   const workflow = `workflow-${Math.floor(40 * ((dice % 1000) / 1000) ** 3)}`;
   const isParent = place === 0;
   const isChild = place >= 1 && place <= FANOUT;
-  const recipients = Array.from({ length: FANOUT }, (_, index) => `user-${mixed(number + 1 + index) % 5000}`);
+  const recipients = Array.from(
+    { length: FANOUT },
+    (_, index) => `user-${mixed(number + 1 + index) % users}`,
+  );
   const created: Told = isChild
     ? {
         type: "run.created",
         data: { workflow, parentId: parent, recipientIndex: place - 1 },
-        content: { recipient: `user-${dice % 5000}` },
+        content: { recipient: `user-${dice % users}` },
       }
     : {
         type: "run.created",
@@ -117,7 +120,7 @@ function story(number: number, place: number, parent: string): Told[] {
     const ended = { type: "run.completed", data: { recipientRuns: { total: FANOUT, byStatus } } };
     return [created, { type: "run.started" }, ended];
   }
-  const kind = isChild ? 22 : dice % 100; // Recipient runs have all ended well: nobody has to follow them up.
+  const kind = isChild ? 22 : mixed(dice) % 100; // Recipient runs have all ended well: nobody has to follow them up.
   const started: Told = { type: "run.started" };
   if (kind < 3) return [created];
   if (kind < 8) return [created, started];
