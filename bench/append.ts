@@ -10,8 +10,9 @@ const WINDOWS = Number(process.env.BENCH_WINDOWS ?? 5);
 const WINDOW_MS = 5_000;
 const TOGETHER = 100;
 
-/** Sealed events through the store's port, against prepared inserts of the same rows into the same table, in transactions
- *  of the same size. Twice: as many events in one append, and as many appends that share a commit. */
+/** Sealed events through the store's port, against prepared inserts of the same rows into the same table, in
+ *  transactions of the same size. Twice: as many events in one append, and as many appends that share a
+ *  commit. */
 export const bench: Bench = {
   target: "≥ 0.5 of prepared inserts in equal transactions",
   async run() {
@@ -58,8 +59,8 @@ type Store = ReturnType<typeof openSqliteEventStore>;
 type Spent = { seconds: number; cpuSeconds: number };
 type Window = { events: number; appends: Spent; inserts: Spent };
 
-/** The very same rows on both sides, a few thousand in turns. Events are sealed before the clock runs: only appending is
- *  measured. */
+/** The very same rows on both sides, a few thousand in turns. Events are sealed before the clock runs: only
+ *  appending is measured. */
 async function measure(store: Store, table: ReturnType<typeof openTable>, apart: boolean): Promise<Window> {
   const window = {
     events: 0,

@@ -10,8 +10,8 @@ const WINDOW_MS = 5_000;
 const ITEMS = 99; // Whole runs of three.
 const CONNECTIONS = 16;
 
-/** `POST /v1/events`, 99 items a request, each under an id of its own, against prepared inserts of the rows that they
- *  become, 100 a transaction, into the same table with the same durability. */
+/** `POST /v1/events`, 99 items a request, each under an id of its own, against prepared inserts of the rows
+ *  that they become, 100 a transaction, into the same table with the same durability. */
 export const bench: Bench = {
   target: "≥ 0.35 of prepared inserts, 100 a transaction",
   async run() {

@@ -17,8 +17,9 @@ const IN_FLIGHT = 64;
 /** Ended runs that are recorded before each window: what they owe fits into the dispatcher's queues. */
 const RUNS = 1_000;
 
-/** Webhooks, signed and recorded twice each, against got posting the same bytes with nothing recorded: as many in flight,
- *  to the same receiver. What is owed is recorded before each window; the views follow in the same server. */
+/** Webhooks, signed and recorded twice each, against got posting the same bytes with nothing recorded: as
+ *  many in flight, to the same receiver. What is owed is recorded before each window; the views follow in the
+ *  same server. */
 export const bench: Bench = {
   target: "≥ 0.6 of got posting the same bodies",
   async run() {

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { type Bench, rounded } from "./support/bench.ts";
 import { fixtureOf } from "./support/fixture.ts";
 
-/** What an event takes on disk, in the log and in the views. There is no promise about it: it is to be known. */
+/** What an event takes on disk, in the log and in the views. There is no promise about it: it is to be
+ *  known. */
 export const bench: Bench = {
   target: "none: bytes on disk for each event",
   async run() {

@@ -11,8 +11,9 @@ const P50_MS_MAX = 5;
 const P99_MS_MAX = 30;
 const completed = JSON.stringify({ type: "run.completed", data: { output: { sent: 3 } } });
 
-/** From the answer to a run's last transition until the first byte of its webhook at the receiver, 200 a second. Sender and
- *  receiver are one process, so that one clock tells both. Beside it a bare echo, asked at the same rate. */
+/** From the answer to a run's last transition until the first byte of its webhook at the receiver, 200 a
+ *  second. Sender and receiver are one process, so that one clock tells both. Beside it a bare echo, asked at
+ *  the same rate. */
 export const bench: Bench = {
   target: `p50 ≤ ${P50_MS_MAX} ms and p99 ≤ ${P99_MS_MAX} ms at ${PER_SECOND}/s`,
   async run() {

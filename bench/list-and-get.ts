@@ -11,8 +11,8 @@ const RATIO_MAX = 1.5;
 
 type Page = { items: { id: string; recipient?: string }[]; pageInfo: { after: string | null } };
 
-/** Lists and gets over HTTP at 1,000,000 runs against 10,000, one request at a time: each kind for itself, the slowest
- *  named. */
+/** Lists and gets over HTTP at 1,000,000 runs against 10,000, one request at a time: each kind for itself,
+ *  the slowest named. */
 export const bench: Bench = {
   target: `p99 at 1,000,000 runs ≤ ${RATIO_MAX} × that at 10,000, and ≤ ${P99_MS_MAX} ms`,
   async run() {

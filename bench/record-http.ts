@@ -8,8 +8,9 @@ const WINDOW_MS = 5_000;
 const CONNECTIONS = 64;
 const LAG_SECONDS_MAX = 1;
 
-/** One durable transition for each request, three a run, against an echo of the same bodies. The views and the
- *  dispatcher follow in the same server; how far they are behind is measured at the last answer of each window. */
+/** One durable transition for each request, three a run, against an echo of the same bodies. The views and
+ *  the dispatcher follow in the same server; how far they are behind is measured at the last answer of each
+ *  window. */
 export const bench: Bench = {
   target: "≥ 0.6 of bare Express + zod, projection lag at the last answer ≤ 1 s",
   async run() {

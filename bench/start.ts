@@ -6,7 +6,8 @@ const STARTS = 5;
 const READY_MS_MAX = 1_000;
 const RESIDENT_MB_MAX = 250;
 
-/** The server on a data folder with 1,000,000 runs: how long until `/readyz` says yes, and what it keeps in memory then. */
+/** The server on a data folder with 1,000,000 runs: how long until `/readyz` says yes, and what it keeps in
+ *  memory then. */
 export const bench: Bench = {
   target: `ready ≤ ${READY_MS_MAX} ms and resident ≤ ${RESIDENT_MB_MAX} MB with 1,000,000 runs`,
   async run() {

@@ -2,7 +2,8 @@
 export type Bench = { target: string; run(): Promise<Outcome> };
 
 export type Outcome = {
-  /** What was measured, as a share of what it is compared with; or, where there is nothing to compare, the value. */
+  /** What was measured, as a share of what it is compared with; or, where there is nothing to compare, the
+   *  value. */
   ratio?: number;
   value?: number;
   met: boolean;
@@ -21,10 +22,12 @@ export const voidBelow = (cpuShare: number): { void?: string } =>
     ? {}
     : { void: `the measured process used ${cpuShare} of a core, less than ${CPU_SHARE_MIN}` };
 
-/** Part of the time for which a process may have been kept from a core and yet be itself what was measured. */
+/** Part of the time for which a process may have been kept from a core and yet be itself what was
+ *  measured. */
 const KEPT_OFF_MAX = 0.05;
 
-/** For what waits for the disk and for nothing else: a core is not used meanwhile, but nobody else took it either. */
+/** For what waits for the disk and for nothing else: a core is not used meanwhile, but nobody else took it
+ *  either. */
 export const voidWhereKeptOff = (cpuShare: number, keptOff: number): { void?: string } =>
   keptOff <= KEPT_OFF_MAX ? {} : voidBelow(cpuShare);
 

@@ -5,7 +5,8 @@ export type Answer = { status: number; head: string; body: string };
 
 export type Connection = { send(request: string): void; close(): void };
 
-/** A kept HTTP/1.1 connection over a bare socket: one request at a time, an answer read only as far as its length. */
+/** A kept HTTP/1.1 connection over a bare socket: one request at a time, an answer read only as far as its
+ *  length. */
 export function openConnection(port: number, onAnswer: (answer: Answer) => void): Promise<Connection> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   let text = "";

@@ -2,7 +2,8 @@ import type { AddressInfo } from "node:net";
 import express from "express";
 import { z } from "zod";
 
-/** What an API costs that does nothing: bare Express, its own JSON parser, a zod schema, and the body sent back. */
+/** What an API costs that does nothing: bare Express, its own JSON parser, a zod schema, and the body sent
+ *  back. */
 const Name = z.string().min(1).max(255);
 const NewRun = z.strictObject({
   workflow: Name,

@@ -28,8 +28,8 @@ const FIRST_MS = Date.UTC(2026, 9, 1);
 /** What a fixture holds, and runs that are worth asking for. */
 export type Fixture = { folder: string; runs: number; events: number; ids: string[]; parents: string[] };
 
-/** A ledger with so many runs and its views, made once. A tenth of the runs are recipient runs; workflows, statuses and
- *  recipients are as uneven as in life, and in the same shares whatever the number. */
+/** A ledger with so many runs and its views, made once. A tenth of the runs are recipient runs; workflows,
+ *  statuses and recipients are as uneven as in life, and in the same shares whatever the number. */
 export async function fixtureOf(runs: number): Promise<Fixture> {
   const folder = join(dataFolder, `runs-${runs}`);
   const about = join(folder, "fixture.json");
@@ -120,7 +120,8 @@ function story(number: number, place: number, parent: string, users: number): To
     const ended = { type: "run.completed", data: { recipientRuns: { total: FANOUT, byStatus } } };
     return [created, { type: "run.started" }, ended];
   }
-  const kind = isChild ? 22 : mixed(dice) % 100; // Recipient runs have all ended well: nobody has to follow them up.
+  // Recipient runs have all ended well: nobody has to follow them up.
+  const kind = isChild ? 22 : mixed(dice) % 100;
   const started: Told = { type: "run.started" };
   if (kind < 3) return [created];
   if (kind < 8) return [created, started];

@@ -23,7 +23,8 @@ export function rowsFrom(folder: string, count: number): Row[] {
   const { db } = openLogFile(folder, { readOnly: true });
   const rows = db
     .prepare(
-      `SELECT ${COLUMNS} FROM events WHERE stream >= 'run-' AND stream < 'run.' ORDER BY position DESC LIMIT ?`,
+      `SELECT ${COLUMNS} FROM events WHERE stream >= 'run-' AND stream < 'run.'
+         ORDER BY position DESC LIMIT ?`,
     )
     .all(count);
   db.close();
@@ -36,8 +37,8 @@ export function openTable(folder: string): DatabaseSync {
   return openLogFile(folder, { create: randomBytes(16).toString("hex") }).db;
 }
 
-/** Prepared inserts, so many a transaction. Nothing is parsed, decided, hashed or looked up. Answers with the seconds they took,
- *  and those of CPU. */
+/** Prepared inserts, so many a transaction. Nothing is parsed, decided, hashed or looked up. Answers with the
+ *  seconds they took, and those of CPU. */
 export function insertRows(db: DatabaseSync, rows: readonly Row[], together: number) {
   const insert = db.prepare(
     `INSERT INTO events (position, ${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,

@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { startProgram } from "./processes.ts";
 
-/** What the load generator is asked to do, in a process of its own, so that it takes no time from what is measured. */
+/** What the load generator is asked to do, in a process of its own, so that it takes no time from what is
+ *  measured. */
 export type Job = { port: number; key: string; connections: number } & (
   | { kind: "transitions"; ms: number; commandIds: boolean }
   | { kind: "batches"; ms: number; items: number }

@@ -101,7 +101,8 @@ export type MeasuredServer = {
   stop(): Promise<void>;
 };
 
-/** Flags for the server's Node, for whoever wants to see where its time goes: `--cpu-prof --cpu-prof-dir=…`. */
+/** Flags for the server's Node, for whoever wants to see where its time goes: `--cpu-prof
+ *  --cpu-prof-dir=…`. */
 const nodeFlags = (process.env.BENCH_SERVER_FLAGS ?? "").split(" ").filter((flag) => flag !== "");
 
 /** Starts the server as anybody would: info lines go to a file. Resolves once it is ready. */

@@ -1,6 +1,7 @@
 import { openReceiver } from "./receiver.ts";
 
-/** Counts what it receives, at so many origins; to any message it answers with the number so far and the last request. */
+/** Counts what it receives, at so many origins; to any message it answers with the number so far and the last
+ *  request. */
 let count = 0;
 let last = "";
 const ports: number[] = [];
