@@ -72,7 +72,9 @@ export function openLogFile(folder: string, mode: LogFileMode): LogFile {
     db.exec("PRAGMA busy_timeout = 5000");
     checkHeader(db, path, mode); // First of all: a file that is not ours stays as it was.
     if (mode.readOnly !== true) {
-      db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000");
+      db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+      // Ids of commands lie anywhere in the indexes: a page that is changed often is copied back less often.
+      db.exec("PRAGMA wal_autocheckpoint = 4000");
       // What a savepoint may have to undo is written to a file otherwise.
       db.exec("PRAGMA temp_store = MEMORY");
     }
