@@ -5,6 +5,7 @@ const ci = process.env.CI !== undefined;
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: ["test/support/servers/setup.ts"],
     // A process per file: a test may kill what it started, use up its memory limit or change its environment.
     pool: "forks",
     maxWorkers: 2,

@@ -10,8 +10,12 @@ const mayImport: Record<string, readonly string[]> = {
   // A leaf is made of an event, so sealing has to name its members.
   "shared/verification": ["type shared/domain/event.ts"],
   "shared/webhooks": [],
-  "shared/vault": [],
-  "shared/bus": [],
+  // How PostgreSQL and Kafka are spoken to is known in one place each; adapters of the ports stand on it.
+  "shared/postgres": [],
+  "shared/kafka": ["type shared/platform/engines.ts", "type shared/platform/log.ts"],
+  "shared/vault": ["shared/postgres"],
+  "shared/bus": ["shared/kafka"],
+  "shared/leases": ["shared/postgres"],
   // What it appends is sealed; at its start it computes the last leaves again and makes the ledger's id.
   "shared/event-store": [
     "type shared/domain/event.ts",
@@ -28,7 +32,14 @@ const mayImport: Record<string, readonly string[]> = {
     "shared/bus",
     "shared/vault",
   ],
-  projections: ["shared/domain", "shared/event-store", "shared/platform", "shared/verification"],
+  projections: [
+    "shared/domain",
+    "shared/event-store",
+    "shared/platform",
+    "shared/verification",
+    "shared/postgres",
+    "shared/leases",
+  ],
   // What a service needs of another it finds in the log or in the views.
   "services/*": [
     "shared/domain",
@@ -37,6 +48,9 @@ const mayImport: Record<string, readonly string[]> = {
     "shared/vault",
     "shared/event-store",
     "shared/bus",
+    "shared/postgres",
+    "shared/kafka",
+    "shared/leases",
     "shared/platform",
     "shared/ledger",
     "projections",
@@ -78,7 +92,7 @@ function mayUsePackage(path: string, { specifier, file }: Import): boolean {
   return specifier.startsWith("node:") || packageOf(specifier) in dependencies;
 }
 
-const isAdapter = (path: string) => posix.basename(path).startsWith("sqlite-");
+const isAdapter = (path: string) => /^(sqlite|postgres|eventstoredb)-|^kafka-bus/.test(posix.basename(path));
 
 /** An adapter is named where parts are put together, measured or tested, and by adapters beside it. */
 function mayNameAdapter(path: string, { file }: Import): boolean {

@@ -13,6 +13,8 @@ export interface EventStore {
   /** The ledger's 16 bytes, in hex. They are in every leaf, so that no event can be passed off as another
    *  ledger's. */
   readonly ledger: string;
+  /** Whether other processes may append too: then what this one has in memory may be behind. */
+  readonly isShared: boolean;
   /** All or nothing; resolves with each event's position once they are durable. `expected` counts the events
    *  already in the stream. The very same events (equal leaf hashes) already there at `expected`: their
    *  positions. Anything else there, a gap, or an event id known elsewhere: VersionConflict. No room:

@@ -145,5 +145,11 @@ export function openSqliteEventReader(folder: string): EventReader & { wake(): v
   const log = openLogFile(folder, { readOnly: true });
   const wakes = openWakes();
   const reading = sqliteReading(() => log, wakes);
-  return { ledger: log.ledger, ...reading, wake: wakes.wake, close: async () => log.db.close() };
+  return {
+    ledger: log.ledger,
+    isShared: true,
+    ...reading,
+    wake: wakes.wake,
+    close: async () => log.db.close(),
+  };
 }

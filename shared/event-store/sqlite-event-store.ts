@@ -215,6 +215,7 @@ export function openSqliteEventStore(
 
   return {
     ledger: log.ledger,
+    isShared: false,
     get db() {
       return log.db;
     },

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { z } from "zod";
+import { Engines, type EnginesConfig, engineProblems, engines, enginesOf } from "./engines.ts";
 import { StartupError } from "./errors.ts";
 import { LOG_LEVELS } from "./log.ts";
 import { apiKey, cidrs, folder, host, integer, isLoopback, key32, oneOf, origins } from "./variables.ts";
@@ -49,26 +50,29 @@ const general = {
   corsOrigins: origins.default([]),
   shutdownMs: integer(0, DAY_MS).default(10_000),
   logLevel: oneOf(LOG_LEVELS).default("info"),
-  eventStore: oneOf(["sqlite"]).default("sqlite"),
-  views: oneOf(["sqlite"]).default("sqlite"),
 };
 
 const General = z.object(general);
 const Limits = z.object(limits);
 export type Limits = Readonly<z.infer<typeof Limits>>;
-export type Config = Readonly<z.infer<typeof General>> & {
-  /** Networks that webhooks may reach by `http` and though they are private, as CIDRs. */
-  readonly webhookAllow: readonly string[];
-  /** Whether only this machine can reach the API. */
-  readonly isLoopback: boolean;
-  readonly limits: Limits;
-};
+export type Config = Readonly<z.infer<typeof General>> &
+  EnginesConfig & {
+    /** Networks that webhooks may reach by `http` and though they are private, as CIDRs. */
+    readonly webhookAllow: readonly string[];
+    /** Whether only this machine can reach the API. */
+    readonly isLoopback: boolean;
+    readonly limits: Limits;
+  };
 
 const nameOf = (setting: string): string =>
   PREFIX + setting.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
-const settings = new Map(Object.keys({ ...general, ...limits }).map((setting) => [nameOf(setting), setting]));
+const settings = new Map(
+  Object.keys({ ...general, ...engines, ...limits }).map((setting) => [nameOf(setting), setting]),
+);
 /** Of these no value is ever shown. */
-const SECRET = new Set(["firstKey", "secretsKey"].map(nameOf));
+const SECRET = new Set(
+  ["firstKey", "secretsKey", "eventStoreUrl", "postgresUrl", "kafkaPassword"].map(nameOf),
+);
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -83,14 +87,17 @@ export function parseConfig(env: Environment): Config {
     if (setting === undefined) problems.push(unknownVariable(name));
     else given[setting] = value;
   }
-  const [some, rest] = [General.safeParse(given), Limits.safeParse(given)];
-  for (const { path, message } of [...(some.error?.issues ?? []), ...(rest.error?.issues ?? [])]) {
+  const parsed = [General.safeParse(given), Engines.safeParse(given), Limits.safeParse(given)] as const;
+  for (const { path, message } of parsed.flatMap(({ error }) => error?.issues ?? []))
     problems.push(wrongValue(nameOf(String(path[0])), message, env));
-  }
-  if (!some.success || !rest.success || problems.length > 0) throw new StartupError(problems.join("; "));
+  const [some, servers, rest] = parsed;
+  if (servers.success) problems.push(...engineProblems(servers.data, given.secretsKey !== undefined));
+  if (!some.success || !servers.success || !rest.success || problems.length > 0)
+    throw new StartupError(problems.join("; "));
   const loopback = isLoopback(some.data.host);
   return {
     ...some.data,
+    ...enginesOf(servers.data),
     webhookAllow: some.data.webhookAllow ?? (loopback ? ["127.0.0.0/8", "::1/128"] : []),
     isLoopback: loopback,
     limits: possible(rest.data),

@@ -60,6 +60,27 @@ export const cidrs = list("networks as CIDRs, like 10.0.0.0/8", (item) => {
   return family !== 0 && Number(prefix) <= (family === 4 ? 32 : 128) && !address.includes("%");
 });
 
+export const boolean = variable("true or false", (text) =>
+  text === "true" || text === "false" ? text === "true" : undefined,
+);
+
+/** Texts of a form; `must` says which. */
+export const matching = (form: RegExp, must: string) =>
+  variable(must, (text) => (form.test(text) ? text : undefined));
+
+/** The address of a server, with one of these schemes. It may hold a password: it is never shown. */
+export const address = (...schemes: readonly string[]) =>
+  variable(`an address that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`, (text) =>
+    schemes.some((scheme) => text.startsWith(`${scheme}://`) && text.length > scheme.length + 3)
+      ? text
+      : undefined,
+  );
+
+export const brokers = list("hosts with their ports, like kafka-1:9092", (item) => {
+  const [, name = "", port = ""] = /^(?:\[(?=.*:))?([^[\]]+?)\]?:(\d{1,5})$/.exec(item) ?? [];
+  return (isIP(name) !== 0 || HOST_NAME.test(name)) && Number(port) > 0 && Number(port) < 65_536;
+});
+
 export const origins = list("origins, like https://app.example.com", (item) => {
   const url = URL.parse(item);
   return url !== null && /^https?:$/.test(url.protocol) && url.origin === item;

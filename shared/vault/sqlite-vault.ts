@@ -63,6 +63,23 @@ export function openSqliteVault(
       const secret = read(secretName(id));
       return secret && Buffer.from(secret); // A copy: what a caller does with it is the caller's business.
     },
+    async findAll(ids) {
+      const found = new Map<string, Buffer>();
+      for (const id of ids) {
+        const secret = read(secretName(id));
+        if (secret) found.set(id, Buffer.from(secret));
+      }
+      return found;
+    },
+    async *entries() {
+      for (const { name } of db.prepare("SELECT name FROM entries ORDER BY name").all()) {
+        const secret = read(String(name));
+        if (secret) yield { name: String(name), secret: Buffer.from(secret) };
+      }
+    },
+    async restore({ name, secret }) {
+      if (Buffer.compare(read(name) ?? make(name, secret), secret) !== 0) throw new SecretTaken(name);
+    },
     async remove(id) {
       cached.delete(secretName(id));
       write(() => db.prepare("DELETE FROM entries WHERE name = ?").run(secretName(id)));

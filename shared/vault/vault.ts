@@ -1,21 +1,32 @@
 /** An event of the log: where it stands, and its leaf hash. */
 export type KeptHead = { position: bigint; leaf: Buffer };
 
+/** A secret, and what a vault calls it. */
+export type Entry = { name: string; secret: Buffer };
+
 /** What is secret and so never enters the log: signing secrets and other keys, each under an id that the log
  *  may name. At rest everything is encrypted, bound to its id. What cannot be decrypted, or was changed, is
  *  DamagedVault. */
 export interface Vault {
-  /** Durable when it resolves, so that the log may name the id. The same secret under its id again: fine.
+  /** Durable when it resolves, so that the log may name the id; what is put in one turn of the event loop
+   *  becomes durable together. The same secret under its id again: fine.
    *  Another one: SecretTaken, and the first one stays. A text is kept as UTF-8. */
   put(id: string, secret: Uint8Array | string): Promise<void>;
   /** The secret of an id; undefined where there is none. Answered from memory once it is known. */
   find(id: string): Promise<Buffer | undefined>;
+  /** Those of these secrets that there are, looked up together. */
+  findAll(ids: readonly string[]): Promise<Map<string, Buffer>>;
   /** Gone for good when it resolves: not even the encrypted bytes are left in the file. An id that nobody
    *  has: fine. */
   remove(id: string): Promise<void>;
   /** The vault's own secret of that name: made of random bytes when it is first asked for, the same ever
    *  after. */
   secretOf(name: string, bytes: number): Promise<Buffer>;
+  /** Everything that is kept but the head, under the names that it has inside: for a move to another
+   *  vault. */
+  entries(): AsyncIterable<Entry>;
+  /** Keeps what `entries` of another vault said. The same again: fine; another secret: SecretTaken. */
+  restore(entry: Entry): Promise<void>;
   /** The newest event of the log that was noted here; a log without it was cut or put back. */
   head(): Promise<KeptHead | undefined>;
   /** Notes an event of the log. Not secret, but nobody can change it unseen. It may be lost in a power

@@ -7,6 +7,7 @@ export type MemoryEventStore = EventStore & { events: RecordedEvent[]; epoch: bi
 export function openMemoryEventStore(ledger = "00112233445566778899aabbccddeeff"): MemoryEventStore {
   let grown = Promise.withResolvers<void>();
   const store: MemoryEventStore = {
+    isShared: false,
     ledger,
     events: [],
     epoch: 0n,

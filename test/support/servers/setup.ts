@@ -1,0 +1,55 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { TestProject } from "vitest/node";
+import { startEventStoreDb } from "./eventstoredb.ts";
+import { startKafka } from "./kafka.ts";
+import { startPostgres } from "./postgres.ts";
+import type { Running } from "./server.ts";
+
+declare module "vitest" {
+  export interface ProvidedContext {
+    /** Where a test asks for a server by its name. */
+    servers: string;
+  }
+}
+
+/** Each server, and the variable that names one which is running already. */
+const servers: Record<string, { variable: string; start(): Promise<Running> }> = {
+  eventstoredb: { variable: "EVENTSTORE_URL", start: startEventStoreDb },
+  kafka: { variable: "KAFKA_BROKERS", start: startKafka },
+  postgres: { variable: "POSTGRES_URL", start: startPostgres },
+};
+
+/** Servers are started when the first test asks for them, once for all tests, and end after the last one. */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const started = new Map<string, Promise<Running>>();
+
+  function running(name: string): Promise<Running> {
+    const server = servers[name];
+    if (!server) throw new RangeError(`there is no server ${name}`);
+    const address = process.env[server.variable];
+    const known = started.get(name);
+    if (known) return known;
+    const starting = address ? Promise.resolve({ address, stop: async () => {} }) : server.start();
+    started.set(name, starting);
+    return starting;
+  }
+
+  const http = createServer(async (req, res) => {
+    try {
+      res.end((await running(`${req.url}`.slice(1))).address);
+    } catch (error) {
+      res.writeHead(503).end((error as Error).stack);
+    }
+  });
+  http.listen(0, "127.0.0.1");
+  await once(http, "listening");
+  project.provide("servers", `http://127.0.0.1:${(http.address() as AddressInfo).port}`);
+  return async () => {
+    http.close();
+    http.closeAllConnections();
+    for (const server of await Promise.allSettled(started.values()))
+      if (server.status === "fulfilled") await server.value.stop();
+  };
+}
