@@ -32,6 +32,8 @@ const mayImport: Record<string, readonly string[]> = {
     "shared/bus",
     "shared/vault",
   ],
+  // What producers send is the same through every door, and services do not import each other.
+  "shared/intake": ["shared/domain", "shared/verification", "shared/ledger", "shared/platform/errors.ts"],
   projections: [
     "shared/domain",
     "shared/event-store",
@@ -53,6 +55,7 @@ const mayImport: Record<string, readonly string[]> = {
     "shared/leases",
     "shared/platform",
     "shared/ledger",
+    "shared/intake",
     "projections",
   ],
   // The demo is a stranger: it starts the server as anybody would and speaks HTTP with it.

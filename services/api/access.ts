@@ -4,6 +4,8 @@ import type { ApiKey } from "../../shared/domain/access/api-key.ts";
 import { formatKey } from "../../shared/domain/access/api-key.ts";
 import { WorkspaceSlug } from "../../shared/domain/access/workspace.ts";
 import { Instant, Name } from "../../shared/domain/event.ts";
+import { lastPosition } from "../../shared/intake/creation.ts";
+import { invalidMember } from "../../shared/intake/invalid.ts";
 import {
   createKey,
   hashSecret,
@@ -16,7 +18,7 @@ import type { Clock } from "../../shared/platform/clock.ts";
 import { Problem } from "../../shared/platform/errors.ts";
 import { keyExample, madeKeyExample, pageExample } from "./examples.ts";
 import { type Permission, permissions } from "./permissions.ts";
-import { invalidMember, lastPosition, writeHeaders, writing } from "./recording.ts";
+import { writeHeaders, writing } from "./recording.ts";
 import { answer, commandOf, type Principal, type Route, route } from "./route.ts";
 import type { ReadDeps } from "./runs.ts";
 import { answerList, listing, listQuery, pageOf } from "./views.ts";

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { type EndpointRow, listEndpoints } from "../../projections/endpoints/endpoints.table.ts";
 import { owingTypes } from "../../shared/domain/endpoint/events.ts";
 import type { EndpointVersion } from "../../shared/domain/endpoint/history.ts";
+import { lastPosition } from "../../shared/intake/creation.ts";
 import { isWireId, streamOf, wireIdOf } from "../../shared/verification/ids.ts";
 import { changeEndpoint, deleteEndpoint, type EndpointChange } from "./endpoint-changes.ts";
 import {
@@ -11,7 +12,7 @@ import {
   readEndpoint,
 } from "./endpoint-commands.ts";
 import { endpointExample, pageExample } from "./examples.ts";
-import { lastPosition, writeHeaders, writing } from "./recording.ts";
+import { writeHeaders, writing } from "./recording.ts";
 import { answer, commandOf, commandOnTopOf, type Route, route, taggedAnswer } from "./route.ts";
 import type { ReadDeps } from "./runs.ts";
 import { answerList, listing, listQuery, minPositionQuery, pageOf } from "./views.ts";

@@ -1,12 +1,13 @@
 import type { IncomingMessage } from "node:http";
 import { z } from "zod";
+import { invalidBody } from "../../shared/intake/invalid.ts";
+import { parseJson } from "../../shared/intake/json.ts";
 import { Problem } from "../../shared/platform/errors.ts";
 import { BODY_BYTES_MAX, readBody, requireJson } from "./body.ts";
-import { parseJson } from "./json.ts";
 import type { Permission } from "./permissions.ts";
 import { listNames, parseQuery } from "./query.ts";
 import type { Answer, Route } from "./route.ts";
-import { invalidBody, invalidQuery } from "./to-problem.ts";
+import { invalidQuery } from "./to-problem.ts";
 
 /** A route with all that can be worked out before the first request. */
 export type Prepared = {

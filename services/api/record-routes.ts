@@ -1,31 +1,15 @@
 import { z } from "zod";
 import { foldRun } from "../../projections/runs/runs.ts";
 import type { JsonObject, RecordedEvent } from "../../shared/domain/event.ts";
+import { checkCreation, createRun, lastPosition } from "../../shared/intake/creation.ts";
+import { BatchItem, creationItem, eventItem, NewRun } from "../../shared/intake/items.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import { canonical } from "../../shared/verification/canonical.ts";
 import { streamOf, wireIdOf } from "../../shared/verification/ids.ts";
 import { recordBatch } from "./batch.ts";
 import { batchExample, createdExample, recordedExample } from "./examples.ts";
-import {
-  BatchItem,
-  creationItem,
-  eventItem,
-  missingPermission,
-  NewRun,
-  ProposedEvents,
-  ProposedEventsShape,
-  recording,
-} from "./proposals.ts";
-import {
-  checkCommandIds,
-  checkCreation,
-  createRun,
-  eventAnswer,
-  lastPosition,
-  statusAfterEvents,
-  writeHeaders,
-  writing,
-} from "./recording.ts";
+import { missingPermission, ProposedEvents, ProposedEventsShape, recording } from "./proposals.ts";
+import { checkCommandIds, eventAnswer, statusAfterEvents, writeHeaders, writing } from "./recording.ts";
 import { answer, commandOf, commandOnTopOf, type Route, route } from "./route.ts";
 import { RunJson, readsContent, runJson } from "./run-json.ts";
 import { RunParams } from "./runs.ts";

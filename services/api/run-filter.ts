@@ -2,8 +2,8 @@ import { z } from "zod";
 import type { RunFilter } from "../../projections/runs/runs.table.ts";
 import { Instant, Name } from "../../shared/domain/event.ts";
 import { Recipient, RunId } from "../../shared/domain/run/events.ts";
+import { parseJson } from "../../shared/intake/json.ts";
 import { Problem } from "../../shared/platform/errors.ts";
-import { parseJson } from "./json.ts";
 import { statuses } from "./run-json.ts";
 
 /** What lists of runs can be filtered by. `…From` is included, `…To` is not. */

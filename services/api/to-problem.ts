@@ -11,9 +11,6 @@ export type ProblemAnswer = {
   fault?: unknown;
 };
 
-/** How many places of an invalid body are listed. */
-const ERRORS_MAX = 100;
-
 /** What is answered to anything that was thrown while answering. */
 export function toProblem(error: unknown, requestId: string): ProblemAnswer {
   const known = knownProblem(error);
@@ -59,15 +56,6 @@ function problemAnswer(
 
 type Issue = z.core.$ZodIssue;
 
-/** 422: every place of the body that does not fit, as a JSON Pointer. */
-export function invalidBody(issues: readonly Issue[]): Problem {
-  const errors = issues.flatMap(places).slice(0, ERRORS_MAX);
-  const detail = errors[0]
-    ? `${errors[0].pointer || "The body"}: ${errors[0].detail}`
-    : "The body does not fit.";
-  return new Problem("invalid_body", detail, { errors });
-}
-
 /** 400: the first query parameter that cannot be read. */
 export function invalidQuery(issues: readonly Issue[], query: { readonly [name: string]: unknown }): Problem {
   const [issue] = issues;
@@ -78,20 +66,3 @@ export function invalidQuery(issues: readonly Issue[], query: { readonly [name: 
   const shown = value.length > 80 ? `${value.slice(0, 80)}…` : value;
   return new Problem("invalid_query", `${parameter}=${shown}: ${issue?.message}`, { parameter });
 }
-
-type Place = { pointer: string; detail: string; code: string };
-
-function places(issue: Issue): Place[] {
-  if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => ({
-      pointer: pointer([...issue.path, key]),
-      detail: "There is no such member.",
-      code: "unknown_member",
-    }));
-  }
-  return [{ pointer: pointer(issue.path), detail: issue.message, code: issue.code }];
-}
-
-/** RFC 6901. */
-export const pointer = (path: readonly PropertyKey[]): string =>
-  path.map((step) => `/${String(step).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");

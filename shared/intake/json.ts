@@ -1,5 +1,5 @@
-import { Problem } from "../../shared/platform/errors.ts";
-import { closingQuote, hasEscapedKey, readEscaped } from "../../shared/verification/read-json.ts";
+import { Problem } from "../platform/errors.ts";
+import { closingQuote, hasEscapedKey, readEscaped } from "../verification/read-json.ts";
 import { malformedAt, notUtf8At } from "./malformed.ts";
 
 /** How deep a value may nest; the outermost value is 1. */

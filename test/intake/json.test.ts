@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseJson } from "../../services/api/json.ts";
-import { malformedAt } from "../../services/api/malformed.ts";
+import { parseJson } from "../../shared/intake/json.ts";
+import { malformedAt } from "../../shared/intake/malformed.ts";
 import { Problem } from "../../shared/platform/errors.ts";
 import { slowJson } from "../support/slow-json.ts";
 

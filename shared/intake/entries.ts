@@ -1,0 +1,116 @@
+import type { RecordedEvent } from "../domain/event.ts";
+import { type Caller, type Item, parseCommandId, Refusal } from "../ledger/command.ts";
+import type { Ledger } from "../ledger/ledger.ts";
+import { Problem } from "../platform/errors.ts";
+import { streamOf, typeid } from "../verification/ids.ts";
+import { type CreationLimits, checkCreation, createRun, lastPosition } from "./creation.ts";
+import { invalidBody, invalidMember } from "./invalid.ts";
+import { BatchItem, creationItem, eventItem, type NewRun, type ProposedEvent } from "./items.ts";
+
+/** Where items are taken in. */
+export type Place = { ledger: Ledger; workspace: string; limits: CreationLimits };
+
+/** An item that can be taken: what is to be recorded, and on which run's stream. */
+export type Entry = { item: Item; stream: string; creates: boolean };
+
+/** What became of an entry; `position` is the last of all that it made, its recipient runs too. */
+export type Taken = { outcome: "recorded" | "replayed"; event: RecordedEvent; position: bigint };
+
+/** An item as it was sent, or a Problem that lists all that is wrong with it. */
+export function parseItem(body: unknown): ProposedEvent {
+  const parsed = BatchItem.safeParse(body);
+  if (!parsed.success) throw invalidBody(parsed.error.issues);
+  return parsed.data;
+}
+
+/** What an item stands for: whichever door it came through, it is the same command. */
+export function entryOf({ ledger, workspace, limits }: Place, proposed: ProposedEvent): Entry {
+  const { runId, runKey, ...event } = proposed;
+  const keyed = (commandId: string) =>
+    streamOf(typeid("run", ledger.createdBytes("run", workspace, parseCommandId(commandId))));
+  if (event.type === "run.created") {
+    if (runId !== undefined) throw invalidMember("/runId", "run.created makes its run, and names none");
+    if (runKey !== undefined) throw invalidMember("/runKey", "run.created makes its run: its key is `id`");
+    const { item, commandId } = creation(event);
+    checkCreation(item, limits);
+    return { item, stream: keyed(commandId), creates: true };
+  }
+  if (runId !== undefined && runKey !== undefined)
+    throw invalidMember("/runKey", "cannot stand beside runId: one of them names the run");
+  if (runId === undefined && runKey === undefined)
+    throw invalidMember("/runId", "is required, or runKey in its place");
+  const stream = runId === undefined ? keyed(runKey ?? "") : streamOf(runId);
+  return { item: eventItem(event), stream, creates: false };
+}
+
+/** A `run.created` item is the creation that `POST /v1/runs` takes, under the item's own id. */
+function creation({ id, data, at }: ProposedEvent): { item: Item; commandId: string } {
+  if (id === undefined) throw invalidMember("/id", "is required for run.created in a batch");
+  const commandId = parseCommandId(id);
+  const body = { ...data, ...(at === undefined ? {} : { at }) } as NewRun;
+  return { item: { ...creationItem(body), commandId }, commandId };
+}
+
+/** How many recipients an entry brings. */
+export const recipientsIn = ({ item }: Entry): number =>
+  ((item.proposed.content?.recipients ?? []) as readonly unknown[]).length;
+
+/** Whether an error says no to one command, and nothing of the ledger's own state; all others are faults. */
+export const isNo = (error: unknown): error is Refusal | Problem =>
+  error instanceof Refusal || error instanceof Problem;
+
+type Of = { ledger: Ledger; caller: Caller };
+
+/** Records what there is for one run, in order: each on top of the earlier ones that were accepted.
+ *  `tell` hears of each entry once, of its success or what kept it from one; what it throws ends it all. */
+export async function recordRun<Mine extends Entry>(
+  of: Of,
+  entries: readonly Mine[],
+  tell: (entry: Mine, taken: Taken | { error: unknown }) => void,
+): Promise<void> {
+  for (let from = 0; from < entries.length; ) {
+    const next = entries[from];
+    if (next?.creates) {
+      tell(next, await create(of, next));
+      from++;
+      continue;
+    }
+    const until = entries.findIndex(({ creates }, index) => index > from && creates);
+    const some = entries.slice(from, until < 0 ? entries.length : until);
+    const all = await recordTogether(of, some);
+    for (const [index, entry] of some.entries()) {
+      const taken = all[index];
+      if (taken) tell(entry, taken);
+    }
+    from += some.length;
+  }
+}
+
+async function create({ ledger, caller }: Of, { item }: Entry): Promise<Taken | { error: unknown }> {
+  try {
+    const { recorded, created, position } = await createRun(ledger, caller, item);
+    return { outcome: recorded.replayed ? "replayed" : "recorded", event: created, position };
+  } catch (error) {
+    return { error };
+  }
+}
+
+async function recordTogether(
+  { ledger, caller }: Of,
+  entries: readonly Entry[],
+): Promise<(Taken | { error: unknown })[]> {
+  const items = entries.map(({ item }) => item);
+  try {
+    const stream = entries[0]?.stream ?? "";
+    const command = { ...caller, operation: "record_event", items };
+    const recorded = await ledger.record(stream, command, { atomic: false });
+    const position = lastPosition(recorded.events);
+    return recorded.outcomes.map((each) =>
+      each.outcome === "refused"
+        ? { error: each.refusal }
+        : { outcome: each.outcome === "recorded" ? each.outcome : "replayed", event: each.event, position },
+    );
+  } catch (error) {
+    return entries.map(() => ({ error }));
+  }
+}
