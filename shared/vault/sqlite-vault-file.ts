@@ -21,7 +21,7 @@ CREATE TABLE head (
 `;
 
 /** An entry that is always the same: it opens only under the key that the vault was made with. */
-const CHECK = "check";
+export const CHECK = "check";
 
 export type VaultFile = { db: DatabaseSync; path: string; key: Uint8Array };
 
@@ -47,12 +47,32 @@ export function openVaultFile(folder: string, given: Uint8Array | undefined): Va
     checkKey(db, path, key, given ? "RUNLEDGER_SECRETS_KEY" : join(folder, KEY_FILE));
     return { db, path, key };
   } catch (error) {
-    if (db?.isOpen) db.close();
-    if (error instanceof UnusableVault) throw error;
-    throw new UnusableVault(`${path} cannot be opened as a vault: ${(error as Error).message}`, {
-      cause: error,
-    });
+    throw unusable(db, path, error);
   }
+}
+
+/** Opens a vault that is there, to read what is in it. */
+export function findVaultFile(folder: string, given: Uint8Array | undefined): VaultFile {
+  const path = join(folder, VAULT_FILE);
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(path, { readOnly: true });
+    db.exec("PRAGMA busy_timeout = 5000");
+    const key = given ?? findKey(folder);
+    if (!key) throw new UnusableVault(`${path} is there but its key is not`);
+    checkHeader(db, path);
+    checkKey(db, path, key, given ? "RUNLEDGER_SECRETS_KEY" : join(folder, KEY_FILE));
+    return { db, path, key };
+  } catch (error) {
+    throw unusable(db, path, error);
+  }
+}
+
+function unusable(db: DatabaseSync | undefined, path: string, error: unknown): UnusableVault {
+  if (db?.isOpen) db.close();
+  if (error instanceof UnusableVault) return error;
+  const { message } = error as Error;
+  return new UnusableVault(`${path} cannot be opened as a vault: ${message}`, { cause: error });
 }
 
 /** SQLite gives its journals the mode of the file itself. */

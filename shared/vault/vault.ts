@@ -16,8 +16,8 @@ export interface Vault {
   find(id: string): Promise<Buffer | undefined>;
   /** Those of these secrets that there are, looked up together. */
   findAll(ids: readonly string[]): Promise<Map<string, Buffer>>;
-  /** Gone for good when it resolves: not even the encrypted bytes are left in the file. An id that nobody
-   *  has: fine. */
+  /** Gone for good when it resolves: nobody finds it any more, and of a vault in a file not even the encrypted
+   *  bytes are left. An id that nobody has: fine. */
   remove(id: string): Promise<void>;
   /** The vault's own secret of that name: made of random bytes when it is first asked for, the same ever
    *  after. */
@@ -29,8 +29,8 @@ export interface Vault {
   restore(entry: Entry): Promise<void>;
   /** The newest event of the log that was noted here; a log without it was cut or put back. */
   head(): Promise<KeptHead | undefined>;
-  /** Notes an event of the log. Not secret, but nobody can change it unseen. It may be lost in a power
-   *  cut. */
+  /** Notes an event of the log; an earlier one than is noted already changes nothing. Not secret, but nobody
+   *  can change it unseen. It may be lost in a power cut. */
   keepHead(position: bigint, leaf: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
