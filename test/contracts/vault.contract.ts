@@ -138,6 +138,78 @@ export function vaultContract(adapter: string, newPlace: () => Promise<VaultPlac
       for (const vault of vaults) await vault.close();
     });
 
+    it("finds many at once, those that are there", async () => {
+      const vault = await openNew();
+      await vault.put("one", "first");
+      await vault.put("two", "second");
+      const found = await vault.findAll(["two", "three", "one", "two"]);
+      expect([...found].map(([id, secret]) => [id, String(secret)]).sort()).toEqual([
+        ["one", "first"],
+        ["two", "second"],
+      ]);
+      found.get("one")?.fill(0);
+      expect(String((await vault.findAll(["one"])).get("one"))).toBe("first");
+      expect((await vault.findAll([])).size).toBe(0);
+      await vault.close();
+    });
+
+    it("keeps all that is put at once, and refuses only what is taken", async () => {
+      const place = await newPlace();
+      const before = await place.open();
+      await before.put("id_7", "taken");
+      const ids = Array.from({ length: 50 }, (_, index) => `id_${index}`);
+      const put = await Promise.allSettled(ids.map((id) => before.put(id, `secret of ${id}`)));
+      expect(put.flatMap(({ status }, index) => (status === "rejected" ? [index] : []))).toEqual([7]);
+      await before.close();
+      const after = await place.open();
+      const found = await after.findAll(ids);
+      expect(ids.map((id) => String(found.get(id)))).toEqual(
+        ids.map((id) => (id === "id_7" ? "taken" : `secret of ${id}`)),
+      );
+      await after.close();
+    });
+
+    it("keeps what was put before it is closed", async () => {
+      const place = await newPlace();
+      const before = await place.open();
+      const put = before.put("id", "in time");
+      await before.close();
+      await put;
+      const after = await place.open();
+      expect(String(await after.find("id"))).toBe("in time");
+      await after.close();
+    });
+
+    it("can be moved to another place, with all that it has", async () => {
+      const from = await openNew();
+      await from.put("one", "first");
+      await from.put("own/cursors", "no name is reserved");
+      await from.keepHead(1n, randomBytes(32));
+      const cursors = await from.secretOf("cursors", 32);
+      const to = await openNew();
+      for await (const entry of from.entries()) await to.restore(entry);
+      for await (const entry of from.entries()) await to.restore(entry); // Once more changes nothing.
+      expect(await to.secretOf("cursors", 32)).toEqual(cursors);
+      expect(String(await to.find("one"))).toBe("first");
+      expect(String(await to.find("own/cursors"))).toBe("no name is reserved");
+      expect(await to.head()).toBeUndefined();
+      const names = async (vault: Vault) => (await Array.fromAsync(vault.entries())).map(({ name }) => name);
+      expect(await names(to)).toEqual(await names(from));
+      expect(await names(to)).toHaveLength(3);
+      await from.close();
+      await to.close();
+    });
+
+    it("restores nothing over another secret", async () => {
+      const vault = await openNew();
+      await vault.put("one", "first");
+      const [entry] = await Array.fromAsync(vault.entries());
+      const other = { name: entry?.name ?? "", secret: Buffer.from("second") };
+      await expect(vault.restore(other)).rejects.toThrow(SecretTaken);
+      expect(String(await vault.find("one"))).toBe("first");
+      await vault.close();
+    });
+
     it("notes the head of the log, the last one of all", async () => {
       const place = await newPlace();
       const before = await place.open();
@@ -151,6 +223,18 @@ export function vaultContract(adapter: string, newPlace: () => Promise<VaultPlac
       const after = await place.open();
       expect(await after.head()).toEqual({ position, leaf });
       await after.close();
+    });
+
+    it("never goes back to an earlier head, whoever notes it", async () => {
+      const place = await newPlace();
+      const vaults = [await place.open(), await place.open()];
+      const leaves = Array.from({ length: 20 }, () => randomBytes(32));
+      await Promise.all(leaves.map((leaf, at) => vaults[at % 2]?.keepHead(BigInt(at), leaf)));
+      await vaults[0]?.keepHead(3n, randomBytes(32));
+      for (const vault of vaults) {
+        expect(await vault.head()).toEqual({ position: 19n, leaf: leaves[19] });
+        await vault.close();
+      }
     });
   });
 }

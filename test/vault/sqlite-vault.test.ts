@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { openSqliteVault, type SqliteVaultOptions } from "../../shared/vault/sqlite-vault.ts";
+import { openSqliteVaultReader } from "../../shared/vault/sqlite-vault-reader.ts";
 import { DamagedVault, UnusableVault, VaultFull } from "../../shared/vault/vault.ts";
 import { vaultContract } from "../contracts/vault.contract.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -272,6 +273,56 @@ describe("finding", () => {
     tamper(folder, "DELETE FROM entries WHERE name LIKE 'secret/%'");
     expect(await vault.find("one")).toBeUndefined();
     expect(String(await vault.find("two"))).toBe("second");
+    await vault.close();
+  });
+});
+
+describe("a reader beside the vault", () => {
+  it("finds what is there, what comes, and nothing that was removed", async () => {
+    const folder = await closedVault();
+    const vault = openSqliteVault(folder);
+    const reader = openSqliteVaultReader(folder);
+    expect(String(await reader.find("one"))).toBe(CANARY);
+    await vault.put("three", "third");
+    expect([...(await reader.findAll(["two", "three", "four"])).keys()]).toEqual(["two", "three"]);
+    await vault.remove("one");
+    expect(await reader.find("one")).toBeUndefined();
+    await reader.close();
+    await vault.close();
+  });
+
+  it("is refused without a vault, and under another key", async () => {
+    const empty = temporaryFolder();
+    expect(() => openSqliteVaultReader(empty)).toThrow(UnusableVault);
+    expect(readdirSync(empty)).toEqual([]);
+    const folder = await closedVault();
+    expect(() => openSqliteVaultReader(folder, { key: Buffer.alloc(32, 9) })).toThrow("under another key");
+  });
+});
+
+describe("what is put in one turn", () => {
+  it("is one transaction", async () => {
+    const folder = temporaryFolder();
+    const vault = openSqliteVault(folder);
+    const other = new DatabaseSync(join(folder, "vault.db"), { readOnly: true });
+    const version = () => other.prepare("PRAGMA data_version").get()?.data_version;
+    const before = Number(version());
+    await Promise.all(Array.from({ length: 100 }, (_, index) => vault.put(`id_${index}`, "secret")));
+    expect(Number(version())).toBe(before + 1);
+    other.close();
+    await vault.close();
+  });
+
+  it("is kept as far as there is room", async () => {
+    const vault = openSqliteVault(temporaryFolder());
+    const pages = vault.db.prepare("PRAGMA page_count").get()?.page_count;
+    vault.db.exec(`PRAGMA max_page_count = ${pages}`);
+    const put = [vault.put("small", "a"), vault.put("big", randomBytes(100_000)), vault.put("last", "b")];
+    expect((await Promise.allSettled(put)).map(({ status }) => status)).toEqual([
+      "fulfilled",
+      "rejected",
+      "fulfilled",
+    ]);
     await vault.close();
   });
 });
