@@ -34,6 +34,9 @@ export interface EventStore {
   close(): Promise<void>;
 }
 
+/** What only reads the log. */
+export type EventReader = Omit<EventStore, "append">;
+
 /** The revision, or an event id, is taken by something else: read the stream again and decide again. */
 export class VersionConflict extends Error {
   readonly code = "version_conflict";

@@ -1,10 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { RecordedEvent } from "../domain/event.ts";
-import { EPOCH, type EventStore, type Position } from "./event-store.ts";
+import { EPOCH, type EventReader, type EventStore, type Position } from "./event-store.ts";
 import { type EventRow, openLogFile, toEvent } from "./sqlite-log-file.ts";
-
-/** What only reads the log. */
-export type EventReader = Omit<EventStore, "append">;
 
 const PAGE_EVENTS = 500;
 const PAGE_CHARACTERS = 4 * 1024 * 1024;

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { JsonObject, Meta, RecordedEvent } from "../domain/event.ts";
 import { readJson } from "../verification/read-json.ts";
-import { EPOCH, type Position, UnusableLog } from "./event-store.ts";
+import { DamagedEvent } from "./damaged-event.ts";
+import { EPOCH, UnusableLog } from "./event-store.ts";
 
 /** "RLGR": how a log is told from another program's SQLite file. */
 const APPLICATION_ID = 0x524c4752;
@@ -163,15 +164,5 @@ export function toEvent(row: EventRow, epoch: bigint): RecordedEvent {
     return event;
   } catch (error) {
     throw new DamagedEvent(epoch * EPOCH + BigInt(row.position), (error as Error).message, { cause: error });
-  }
-}
-
-/** A stored event that cannot be read: somebody, or the disk, changed it. */
-export class DamagedEvent extends Error {
-  readonly code = "damaged_event";
-  readonly position: Position;
-  constructor(position: Position, message: string, options?: ErrorOptions) {
-    super(`the event at position ${position} is damaged: ${message}`, options);
-    this.position = position;
   }
 }

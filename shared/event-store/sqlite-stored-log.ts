@@ -1,5 +1,6 @@
+import { DamagedEvent } from "./damaged-event.ts";
 import { EPOCH, type Position } from "./event-store.ts";
-import { DamagedEvent, type EventRow, openLogFile } from "./sqlite-log-file.ts";
+import { type EventRow, openLogFile } from "./sqlite-log-file.ts";
 
 /** An event as its row has it, unparsed. */
 export type StoredRow = {
