@@ -3,7 +3,8 @@ export type Lease = {
   readonly name: string;
   /** Grows with every holder: what a former holder still writes under a lower one is refused. */
   readonly token: bigint;
-  /** Aborted as soon as the lease may be somebody else's: whoever works under it stops. */
+  /** Aborted as soon as the lease may be somebody else's, and when it is given back: whoever works under it
+   *  stops. */
   readonly signal: AbortSignal;
   /** Gives it back, so that the next holder need not wait until it runs out. */
   release(): Promise<void>;

@@ -1,4 +1,4 @@
-import type { Leases } from "./leases.ts";
+import { LeaseLost, type Leases } from "./leases.ts";
 
 /** Leases of the only process there is: every one is its own at once, once at a time. */
 export function openSoleLeases(): Leases {
@@ -15,13 +15,15 @@ export function openSoleLeases(): Leases {
       }
       if (signal.aborted) return undefined;
       const released = Promise.withResolvers<void>();
+      const ended = new AbortController(); // Nobody takes it away; it ends when it is given back.
       held.set(name, released.promise);
       tokens += 1n;
       return {
         name,
         token: tokens,
-        signal: new AbortController().signal, // Nobody takes it away.
+        signal: ended.signal,
         async release() {
+          ended.abort(new LeaseLost(name));
           if (held.get(name) === released.promise) held.delete(name);
           released.resolve();
         },
