@@ -1,91 +1,22 @@
-import { listOpenParents } from "../projections/runs/runs.table.ts";
 import { createEndpointHistory, type EndpointHistory } from "../shared/domain/endpoint/history.ts";
-import type { Refusals } from "../shared/ledger/refusals.ts";
+import type { RecordedEvent } from "../shared/domain/event.ts";
 import { keepRunning } from "../shared/platform/worker.ts";
-import { streamOf } from "../shared/verification/ids.ts";
-import { sign } from "../shared/webhooks/signature.ts";
-import { parseAllowList } from "../shared/webhooks/targets.ts";
-import { viewBacklog } from "./dispatcher/backlog.ts";
-import { renderDelivery } from "./dispatcher/body.ts";
-import { type Dispatcher, openDispatcher } from "./dispatcher/dispatcher.ts";
-import { openPoster } from "./dispatcher/post.ts";
+import { alone } from "./alone.ts";
+import { openDelivering } from "./delivering.ts";
+import { openMovingParents } from "./moving-parents.ts";
 import type { Parts } from "./parts.ts";
-import { openRecipients } from "./recipients/recipients.ts";
 
-type Deps = Parts & { refusals: Refusals };
-
-const PARENTS_PAGE = 100;
+/** What takes the log's events, in their order, as this process reads them. */
+export type Sink = { take(event: RecordedEvent): void };
 
 /** The followers of this process: the log is read once for all of them. What was open before comes from the
  *  views, once they have reached the head that is seen here; what comes after it, from the log itself. */
-export async function openFollowers(deps: Deps) {
-  const { config, ledger, vault, rows, progress, clock, log, metrics } = deps;
+export async function openFollowers(deps: Parts) {
+  const { does, config, ledger, bus, leases, clock, log, metrics } = deps;
   const { store } = ledger;
   const stopping = new AbortController();
   const { signal } = stopping;
-  const head = await store.head();
-  const ready = async (until: AbortSignal) => void (await progress.caughtUp(head, until));
-  const onFault = (name: string) => (error: Error) => log.error({ err: error }, name);
-
-  const endpoints = createEndpointHistory();
-  for await (const event of store.readAll(0n, { kind: "endpoint" })) endpoints.take(event);
-  const poster = openPoster({
-    allow: parseAllowList(config.webhookAllow),
-    socketsMax: config.limits.inFlightMax * 2,
-    socketsPerOriginMax: config.limits.inFlightPerEndpointMax * 4,
-  });
-  const dispatcher: Dispatcher = openDispatcher({
-    ledger,
-    clock,
-    endpoints,
-    backlog: viewBacklog({ rows, position: progress.position, ready }),
-    secretsOf: async (keyIds) => {
-      const secrets = await Promise.all(keyIds.map((id) => vault.find(id)));
-      return secrets.flatMap((secret) => (secret ? [secret.toString()] : []));
-    },
-    bodyOf: (due, sentSha256) =>
-      renderDelivery({ ledger, endpoints, bytesMax: config.limits.webhookBodyBytesMax }, due, sentSha256),
-    sign,
-    post: poster.post,
-    random: Math.random,
-    onAttempt(attempted) {
-      metrics.deliveries.inc({ outcome: attempted.outcome });
-      log.info(attempted, "delivery.attempted");
-    },
-    inFlightMax: config.limits.inFlightMax,
-    inFlightPerEndpointMax: config.limits.inFlightPerEndpointMax,
-    onFault: onFault("delivery.faulted"),
-  });
-  metrics.gauge("deliveries_in_flight", "Webhooks that are being sent.", dispatcher.inFlight);
-
-  async function* openParents(until: AbortSignal): AsyncGenerator<string> {
-    await ready(until);
-    for (let after = 0n; !until.aborted; ) {
-      const page = await listOpenParents(rows, { after, limit: PARENTS_PAGE });
-      for (const row of page.rows) {
-        yield streamOf(row.id);
-        after = row.createdPosition;
-      }
-      if (!page.more) return;
-    }
-  }
-  const recipients = openRecipients({ ledger, clock, openParents, onFault: onFault("recipients.faulted") });
-
-  let next = head;
-  async function read(until: AbortSignal): Promise<void> {
-    for await (const event of store.follow(next, until)) {
-      dispatcher.take(event);
-      recipients.take(event);
-      next = event.position;
-    }
-  }
-  async function sweep(until: AbortSignal): Promise<void> {
-    while (!until.aborted) {
-      await clock.sleep(60_000, until);
-      await deps.refusals.sweep();
-    }
-  }
-  const keep = (follower: string, run: (until: AbortSignal) => Promise<void>) =>
+  const keep = (follower: string, run: (until: AbortSignal) => Promise<void>): Promise<void> =>
     keepRunning(follower, run, {
       clock,
       signal,
@@ -94,25 +25,63 @@ export async function openFollowers(deps: Deps) {
         log.error({ err: error, follower, pauseMs }, "follower.restarted");
       },
     });
-  const running = Promise.all([
-    keep("log", read),
-    keep("dispatcher", dispatcher.run),
-    keep("recipients", recipients.run),
-    keep("refusals", sweep),
-  ]);
+
+  let next = await store.head();
+  const endpoints = createEndpointHistory();
+  for await (const event of store.readAll(0n, { kind: "endpoint" })) endpoints.take(event);
+  const sinks = new Set<Sink>([endpoints]);
+  if (store.isShared) {
+    // What others record is news to this process: its folds go on, and who waits for the log looks again.
+    sinks.add({ take: ledger.heard });
+    sinks.add({ take: bus.publish });
+  }
+  const delivering = does.has("dispatcher")
+    ? await openDelivering({ ...deps, endpoints, from: next })
+    : undefined;
+  if (delivering) sinks.add(delivering);
+
+  async function read(until: AbortSignal): Promise<void> {
+    for await (const event of store.follow(next, until)) {
+      for (const sink of sinks) sink.take(event);
+      next = event.position;
+    }
+  }
+  /** Begins anew with every lease: what was open then comes from the views, what follows from the log. */
+  async function moveParents(until: AbortSignal): Promise<void> {
+    const moving = openMovingParents({ ...deps, from: next });
+    sinks.add(moving);
+    try {
+      await moving.run(until);
+    } finally {
+      sinks.delete(moving);
+    }
+  }
+  async function sweep(until: AbortSignal): Promise<void> {
+    while (!until.aborted) {
+      await clock.sleep(60_000, until);
+      await deps.refusals.sweep();
+    }
+  }
+  const running = [keep("log", read), keep("refusals", sweep)];
+  if (delivering) running.push(keep("dispatcher", delivering.run));
+  if (does.has("recipients")) running.push(keep("recipients", alone(leases, "recipients", moveParents)));
 
   return {
     endpoints: endpoints as EndpointHistory,
+    /** Runs something for as long as the process does, and again after a fault. */
+    keep(follower: string, run: (until: AbortSignal) => Promise<void>): void {
+      running.push(keep(follower, run));
+    },
     /** Aborted when the server stops. */
     stopping: signal,
     /** Finishes what is in flight, or cuts it short when the time is over. */
     async close(): Promise<void> {
       stopping.abort();
       const enough = new AbortController();
-      void clock.sleep(config.shutdownMs, enough.signal).then(dispatcher.cut);
-      await running;
+      void clock.sleep(config.shutdownMs, enough.signal).then(() => delivering?.cut());
+      await Promise.all(running);
       enough.abort();
-      poster.close();
+      delivering?.close();
     },
   };
 }

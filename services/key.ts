@@ -10,9 +10,10 @@ import { openOffline } from "./offline.ts";
 /** `npm run key`: a new key with every permission, for who has lost the last one. */
 await runCommand(async ({ config, args, say, note }) => {
   const workspace = workspaceIn(args);
-  const { ledger, store, vault, close } = await openOffline(config);
+  const offline = await openOffline(config);
+  const { ledger, store, vault, close } = offline;
   try {
-    await checkLog(store, vault, config.data);
+    await checkLog(offline, config);
     const caller = {
       workspace,
       actor: { type: "system", id: "key" },

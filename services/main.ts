@@ -14,6 +14,8 @@ const PLAIN = new Set([
   "unusable_views",
   "damaged_vault",
   "checkpoint_lost",
+  "unusable_postgres",
+  "unusable_kafka",
 ]);
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -26,8 +28,6 @@ function fail(error: Error & { code?: string }): void {
 
 async function main(): Promise<void> {
   const [role = "all"] = process.argv.slice(2);
-  if (role !== "all")
-    throw Object.assign(new Error(`there is no process ${role}: only all`), { code: "startup" });
   const config = parseConfig(process.env);
   const log = openLog({ level: config.logLevel });
   let server: Awaited<ReturnType<typeof openServer>> | undefined;
@@ -45,7 +45,7 @@ async function main(): Promise<void> {
     void stop().finally(() => process.exit(1));
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void stop().catch(fail));
-  server = await openServer({ config, log, clock: systemClock, say, onFatal });
+  server = await openServer({ config, role, log, clock: systemClock, say, onFatal });
   if (stopping) await server.close(); // It was asked to stop while it was starting.
 }
 

@@ -8,13 +8,13 @@ import { openOffline } from "./offline.ts";
 /** `npm run new-epoch`: after a backup was restored the log goes on under new positions, so that nobody who
  *  has read more of the old ones takes other events for those. */
 await runCommand(async ({ config, say }) => {
-  const { ledger, vault, close } = await openOffline(config);
+  const { ledger, vault, postgres, close } = await openOffline(config);
   try {
     const head = await headIn(vault);
-    const known = [...(head ? [head] : []), ...(await keptInViews(config.data))].map(
+    const known = [...(head ? [head] : []), ...(await keptInViews(config, postgres))].map(
       ({ position }) => position,
     );
-    removeViews(config.data); // First: after a crash in between they are built again all the same.
+    await removeViews(config, postgres); // First: after a crash in between they are built again all the same.
     const { epoch, position, previousPosition, leaf } = await startEpoch(ledger, known);
     await vault.keepHead(position, leaf);
     const own = (of: bigint) => of % EPOCH;

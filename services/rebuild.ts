@@ -1,20 +1,23 @@
 import { allProjections } from "../projections/all.ts";
 import { openProjector } from "../projections/projector.ts";
-import { openSqliteRowStore } from "../projections/sqlite-row-store.ts";
 import { createEndpointHistory } from "../shared/domain/endpoint/history.ts";
 import { runCommand } from "../shared/platform/command.ts";
 import { checkLog, removeViews } from "./kept.ts";
+import { leaseToProject } from "./leases.ts";
 import { openOffline } from "./offline.ts";
+import { openRowStore } from "./rows.ts";
 
 const EVERY_MS = 1000;
 
 /** `npm run rebuild`: every view again, from the first event. Views have no effects: nothing is sent. */
 await runCommand(async ({ config, say }) => {
-  const { store, vault, close } = await openOffline(config);
+  const offline = await openOffline(config);
+  const { store, postgres, close } = offline;
   try {
-    await checkLog(store, vault, config.data);
-    removeViews(config.data);
-    const rows = openSqliteRowStore(config.data);
+    await checkLog(offline, config);
+    const lease = await leaseToProject(config, postgres);
+    await removeViews(config, postgres);
+    const rows = await openRowStore(config, postgres, lease.fence);
     let saidMs = Date.now();
     const projector = await openProjector({
       store,
@@ -32,6 +35,7 @@ await runCommand(async ({ config, say }) => {
     await projector.catchUp();
     const { eventsSeen, position } = projector.checkpoint();
     await rows.close();
+    await lease.release();
     say(`rebuilt the views from ${eventsSeen} events up to position ${position}`);
     return 0;
   } finally {

@@ -4,24 +4,31 @@ import type { Bus } from "../shared/bus/bus.ts";
 import type { ApiKey } from "../shared/domain/access/api-key.ts";
 import { EPOCH, type EventStore } from "../shared/event-store/event-store.ts";
 import { keyStream } from "../shared/ledger/keys.ts";
+import type { Ledger } from "../shared/ledger/ledger.ts";
+import type { Clock } from "../shared/platform/clock.ts";
 import { version } from "../shared/platform/version.ts";
 import { generateSecret } from "../shared/webhooks/signature.ts";
 import { checkTarget, parseAllowList } from "../shared/webhooks/targets.ts";
 import { createApp } from "./api/app.ts";
 import { authenticator } from "./api/authenticate.ts";
+import { operationRoutes } from "./api/operations.ts";
 import { routeTable } from "./api/table.ts";
 import type { Followers } from "./followers.ts";
 import type { Parts } from "./parts.ts";
 
 type Deps = Parts & {
   followers: Followers;
-  bus: Bus;
   checkAnswers?: boolean;
 };
 
-/** The API over this process's ledger and views. */
+/** How long a key is taken from memory before it is read again, where another process may revoke it. */
+const KEY_MS = 1000;
+const KEYS_MAX = 10_000;
+
+/** The API over this process's ledger and views; in a process that does something else, what operators ask of
+ *  every one. */
 export async function openApi(deps: Deps) {
-  const { config, ledger, vault, rows, progress, clock, log, metrics, followers, bus } = deps;
+  const { does, config, ledger, vault, rows, progress, clock, log, metrics, followers, bus } = deps;
   const allow = parseAllowList(config.webhookAllow);
   const { head } = ledger.store;
   const stopping = new AbortController();
@@ -39,40 +46,36 @@ export async function openApi(deps: Deps) {
     },
   };
   gauges(deps);
-  const routes = routeTable({
-    ledger,
+  const operations = {
     views,
-    clock,
-    cursorSecret: await vault.secretOf("cursors", 32),
-    pageSizeMax: config.limits.pageSizeMax,
-    limits: config.limits,
-    endpoints: followers.endpoints,
-    secrets: vault,
-    generateSecret,
-    refuseTarget(url) {
-      const target = checkTarget(url, allow);
-      return "reason" in target ? target.reason : undefined;
-    },
-    endpointsMax: config.limits.endpointsMax,
-    grown: (after, signal) => grownBeyond(ledger.store, bus, after, signal),
-    stopping: stopping.signal,
     ledgerId: ledger.id,
     version,
     head,
     metrics: () => metrics.registry.metrics(),
     openMetrics: config.isLoopback,
-  });
-  const app = createApp({
-    routes,
-    authenticate: authenticator({
-      now: clock.now,
-      findKey(workspace, keyId) {
-        const of = (fold: { workspace: string | null; state: ApiKey } | undefined) =>
-          fold?.workspace === workspace ? fold.state : undefined;
-        const known = ledger.peek<ApiKey>(keyStream(keyId));
-        return known && known.events > 0 ? of(known) : ledger.find<ApiKey>(keyStream(keyId)).then(of);
+  };
+  const table = async () =>
+    routeTable({
+      ...operations,
+      ledger,
+      clock,
+      cursorSecret: await vault.secretOf("cursors", 32),
+      pageSizeMax: config.limits.pageSizeMax,
+      limits: config.limits,
+      endpoints: followers.endpoints,
+      secrets: vault,
+      generateSecret,
+      refuseTarget(url) {
+        const target = checkTarget(url, allow);
+        return "reason" in target ? target.reason : undefined;
       },
-    }),
+      endpointsMax: config.limits.endpointsMax,
+      grown: (after, signal) => grownBeyond(ledger.store, bus, after, signal),
+      stopping: stopping.signal,
+    });
+  const app = createApp({
+    routes: does.has("api") ? await table() : operationRoutes(operations),
+    authenticate: authenticator({ now: clock.now, findKey: keysOf(ledger, clock) }),
     log,
     version,
     corsOrigins: config.corsOrigins,
@@ -93,6 +96,25 @@ export async function openApi(deps: Deps) {
       await closed;
       enough.abort();
     },
+  };
+}
+
+/** API keys by their ids, from memory where that is recent enough. */
+function keysOf(ledger: Ledger, clock: Clock) {
+  const readMs = new Map<string, number>();
+  const isRecent = (keyId: string): boolean =>
+    !ledger.store.isShared || clock.now() - (readMs.get(keyId) ?? 0) < KEY_MS;
+  return (workspace: string, keyId: string) => {
+    const of = (fold: { workspace: string | null; state: ApiKey } | undefined) =>
+      fold?.workspace === workspace ? fold.state : undefined;
+    const known = ledger.peek<ApiKey>(keyStream(keyId));
+    if (known && known.events > 0 && isRecent(keyId)) return of(known);
+    const nowMs = clock.now();
+    return ledger.find<ApiKey>(keyStream(keyId)).then((fold) => {
+      if (readMs.size >= KEYS_MAX) readMs.clear();
+      if (fold) readMs.set(keyId, nowMs);
+      return of(fold);
+    });
   };
 }
 

@@ -1,10 +1,7 @@
 import { createServer, type Server as HttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { openSqliteRows } from "../projections/sqlite-row-store.ts";
 import { openInProcessBus } from "../shared/bus/in-process-bus.ts";
-import { openSqliteEventStore } from "../shared/event-store/sqlite-event-store.ts";
 import { aggregates } from "../shared/ledger/aggregates.ts";
-import { found } from "../shared/ledger/found.ts";
 import { openHeadKeeper } from "../shared/ledger/kept-head.ts";
 import { openLedger } from "../shared/ledger/ledger.ts";
 import { openRefusals, type Refusals } from "../shared/ledger/refusals.ts";
@@ -14,16 +11,21 @@ import { StartupError } from "../shared/platform/errors.ts";
 import { prepareFolder } from "../shared/platform/folder.ts";
 import type { Log } from "../shared/platform/log.ts";
 import { openMetrics } from "../shared/platform/metrics.ts";
-import { openSqliteVault } from "../shared/vault/sqlite-vault.ts";
-import { firstKey } from "./first-key.ts";
+import { begin } from "./begin.ts";
 import { openFollowers } from "./followers.ts";
+import { openKafkaParts } from "./kafka-parts.ts";
 import { checkLog } from "./kept.ts";
+import { openLeasesOf } from "./leases.ts";
 import type { Parts } from "./parts.ts";
-import { openProjectorThread } from "./projector/thread.ts";
+import { partsOf } from "./roles.ts";
 import { openApi } from "./serve-api.ts";
+import { openStorage } from "./storage.ts";
+import { openViews } from "./views.ts";
 
 export type ServerDeps = {
   config: Config;
+  /** What the process does of all that a ledger needs; `all` of it by itself. */
+  role?: string;
   log: Log;
   clock: Clock;
   /** Says a line to the person who started it; never through the log. */
@@ -40,12 +42,12 @@ export type Server = {
   close(): Promise<void>;
 };
 
-/** Everything on one machine: the API, the log and the followers in this process, the projector on a thread
- *  of its own. */
+/** One process of a ledger. With the default, which is all in one, the API, the log and the followers are in
+ *  this thread and the projector on one of its own. */
 export async function openServer(deps: ServerDeps): Promise<Server> {
-  const { config, log, clock, say, onFatal, checkAnswers = false } = deps;
-  const folder = config.data;
-  prepareFolder(folder);
+  const { config, role = "all", log, clock, say, onFatal, checkAnswers = false } = deps;
+  const does = partsOf(role, config);
+  prepareFolder(config.data);
   // Before anything is made or said: a port that somebody has is a reason to stop.
   if (config.port !== 0) await listen(createServer(), config).then(({ http }) => closed(http));
   const metrics = openMetrics();
@@ -53,22 +55,26 @@ export async function openServer(deps: ServerDeps): Promise<Server> {
   const close = async () => {
     for (const step of closing.splice(0).reverse()) await step();
   };
+  const opened = <Opened extends { close(): unknown }>(one: Opened): Opened => {
+    closing.push(() => one.close());
+    return one;
+  };
   const fault = (name: string) => (error: unknown) => log.error({ err: error }, name);
   try {
-    const store = openSqliteEventStore(folder, {
-      queueMax: config.limits.appendQueueMax,
-      onGroup(events) {
-        metrics.appendedEvents.inc(events);
-        metrics.appendGroup.observe(events);
-      },
-      onFault: onFatal,
-    });
-    closing.push(() => store.close());
-    const vault = openSqliteVault(folder, config.secretsKey ? { key: config.secretsKey } : {});
-    closing.push(() => vault.close());
-    await checkLog(store, vault, folder);
-    const bus = openInProcessBus();
-    closing.push(() => bus.close());
+    const storage = opened(
+      await openStorage(config, {
+        onGroup(events) {
+          metrics.appendedEvents.inc(events);
+          metrics.appendGroup.observe(events);
+        },
+        onFatal,
+        onFault: fault("connection.lost"),
+      }),
+    );
+    const { store, vault, postgres } = storage;
+    await checkLog(storage, config);
+    const bus = opened(openInProcessBus());
+    const leases = opened(await openLeasesOf(config, postgres, fault("lease.faulted")));
     const salt = await vault.secretOf("refusals", 16);
     const refusals: Refusals = openRefusals({
       ledger: () => ledger,
@@ -76,13 +82,15 @@ export async function openServer(deps: ServerDeps): Promise<Server> {
       now: clock.now,
       onFault: fault("refusal.faulted"),
     });
+    const kafka = await openKafkaParts({ does, config, bus, log, onFatal });
+    if (kafka) opened(kafka);
     const ledger = openLedger({
       store,
       aggregates,
       limits: config.limits,
       now: clock.now,
       sleep: clock.sleep,
-      wake: bus.publish,
+      wake: kafka?.wake ?? bus.publish,
       onConflict: () => metrics.conflicts.inc(),
       onRefusal(stream, command, refusal) {
         metrics.refusals.inc({ code: refusal.code });
@@ -90,37 +98,23 @@ export async function openServer(deps: ServerDeps): Promise<Server> {
       },
     });
     closing.push(() => refusals.close());
-    await found(ledger);
-    await firstKey({ ledger, config, say });
-    const keeper = openHeadKeeper({ store, vault, sleep: clock.sleep, onFault: fault("head.not_kept") });
-    closing.push(() => keeper.close());
+    await begin({ ledger, leases, config, say });
+    opened(openHeadKeeper({ store, vault, sleep: clock.sleep, onFault: fault("head.not_kept") }));
 
-    const projector = openProjectorThread({
-      folder,
-      onSaid(said) {
-        if (said.kind === "refused") onFatal(new StartupError(said.message));
-        else if (said.kind === "fault") metrics.restarts.inc({ follower: "projector" });
-        else if (said.kind === "parked") metrics.parked.inc();
-        log[said.kind === "served" ? "info" : "error"](said, `projector.${said.kind}`);
-      },
-      onEnd: onFatal,
-    });
-    closing.push(() => projector.close());
-    closing.push(bus.subscribe(projector.wake));
-    await projector.started;
-    const rows = openSqliteRows(folder);
-    closing.push(() => rows.close());
-
-    const { progress } = projector;
-    const parts: Parts = { config, ledger, vault, rows, progress, clock, log, metrics };
-    const followers = await openFollowers({ ...parts, refusals });
-    closing.push(() => followers.close());
-    const api = await openApi({ ...parts, followers, bus, checkAnswers });
+    const views = opened(await openViews({ does, config, postgres, bus, log, metrics, onFatal }));
+    const { rows, progress } = views;
+    const parts: Parts = {
+      ...{ does, config, ledger, refusals, vault, rows, progress, bus, leases, postgres },
+      ...{ clock, log, metrics, onFatal },
+    };
+    const followers = opened(await openFollowers(parts));
+    kafka?.start({ ...parts, followers });
+    const api = await openApi({ ...parts, followers, checkAnswers });
     const http = createServer({ keepAliveTimeout: 75_000, requestTimeout: 60_000 }, api.app);
     // Side by side: both have until the same moment.
     closing.push(() => Promise.all([api.close(http), followers.close()]));
     const { url } = await listen(http, config);
-    log.info({ url, ledger: ledger.id, data: folder }, "server.started");
+    log.info({ url, role, ledger: ledger.id, data: config.data }, "server.started");
     return { url, close };
   } catch (error) {
     await close();

@@ -15,7 +15,7 @@ await runCommand(async ({ config, say, note }) => {
   requireLog(config.data);
   // What is kept is read before the log: it can only be older.
   const vault = await keptInVault(config);
-  const kept = [...vault.kept, ...(await keptInViews(config.data))];
+  const kept = [...vault.kept, ...(await keptInViews(config, undefined))];
   const log = openSqliteStoredLog(config.data);
   try {
     if (vault.unknown !== undefined)

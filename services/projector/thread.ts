@@ -1,18 +1,19 @@
 import { Worker } from "node:worker_threads";
+import type { Config } from "../../shared/platform/config.ts";
 import type { FromProjector, ToProjector } from "./messages.ts";
 import { createProgress, type Progress } from "./progress.ts";
 
 type Deps = {
-  folder: string;
+  config: Config;
   /** Everything that it says but its progress. */
-  onSaid(message: Exclude<FromProjector, { kind: "progress" }>): void;
+  onSaid(message: Exclude<FromProjector, { kind: "progress" | "opened" }>): void;
   /** It has ended, and nobody asked it to. */
   onEnd(error: Error): void;
 };
 
 export type ProjectorThread = {
   progress: Progress;
-  /** Resolves when the views' file is there to be read, or when the thread has ended. */
+  /** Resolves when it has connected and can begin, or when the thread has ended. */
   started: Promise<void>;
   /** The log has grown. */
   wake(): void;
@@ -24,9 +25,9 @@ export type ProjectorThread = {
 const REST_MS = 10;
 
 /** Starts the projector on a thread of its own. */
-export function openProjectorThread({ folder, onSaid, onEnd }: Deps): ProjectorThread {
+export function openProjectorThread({ config, onSaid, onEnd }: Deps): ProjectorThread {
   const progress = createProgress();
-  const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: { folder } });
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: { config } });
   const post = (message: ToProjector) => worker.postMessage(message);
   let closing = false;
   let resting: NodeJS.Timeout | undefined;
@@ -48,7 +49,7 @@ export function openProjectorThread({ folder, onSaid, onEnd }: Deps): ProjectorT
   worker.on("message", (message: FromProjector) => {
     start();
     if (message.kind === "progress") progress.move(message);
-    else onSaid(message);
+    else if (message.kind !== "opened") onSaid(message);
   });
   worker.once("error", (error: Error) => onEnd(error));
   void ended.then(() => {

@@ -1,58 +1,73 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { allProjections } from "../../projections/all.ts";
 import { openProjector } from "../../projections/projector.ts";
-import { openSqliteRowStore } from "../../projections/sqlite-row-store.ts";
 import { createEndpointHistory } from "../../shared/domain/endpoint/history.ts";
-import { openSqliteEventReader } from "../../shared/event-store/sqlite-event-reader.ts";
+import type { Lease } from "../../shared/leases/leases.ts";
 import { systemClock } from "../../shared/platform/clock.ts";
+import type { Config } from "../../shared/platform/config.ts";
 import { keepRunning } from "../../shared/platform/worker.ts";
+import { alone } from "../alone.ts";
+import { openRowStore } from "../rows.ts";
+import { openReading, processName } from "../storage.ts";
 import type { FromProjector, ToProjector } from "./messages.ts";
 
 // The projector's thread: it has connections of its own, so that projecting never holds up an append.
 
-const { folder } = workerData as { folder: string };
+const { config } = workerData as { config: Config };
 const say = (message: FromProjector): void => parentPort?.postMessage(message);
+const lost = (error: Error): void => say({ kind: "lost", message: error.message });
 const stopping = new AbortController();
-const store = openSqliteEventReader(folder);
-const rows = openSqliteRowStore(folder);
+const { reader, postgres, wake, close } = await openReading(config, lost);
 
 parentPort?.on("message", (message: ToProjector) => {
-  if (message.kind === "wake") store.wake();
+  if (message.kind === "wake") wake();
   else stopping.abort();
 });
-
-const isLive = async (): Promise<boolean> => (await rows.views()).every(({ state }) => state === "live");
 
 /** The endpoints that the deliveries' view is told of start with those that the log has already. */
 async function knownEndpoints() {
   const endpoints = createEndpointHistory();
-  for await (const event of store.readAll(0n, { kind: "endpoint" })) endpoints.take(event);
+  for await (const event of reader.readAll(0n, { kind: "endpoint" })) endpoints.take(event);
   return endpoints;
 }
 
-async function project(signal: AbortSignal): Promise<void> {
-  let live = false;
-  const projector = await openProjector({
-    store,
-    rows,
-    projections: allProjections(await knownEndpoints()),
-    onCommit: ({ position, eventsSeen }) => say({ kind: "progress", position, eventsSeen, live }),
-    onParked: ({ name, id, position, reason }) => say({ kind: "parked", name, id, position, reason }),
-    onServe: (served) => say({ kind: "served", ...served }),
-  });
-  const progress = async () => {
-    live = await isLive();
-    const { position, eventsSeen } = projector.checkpoint();
-    say({ kind: "progress", position, eventsSeen, live });
-  };
-  await progress();
-  await projector.catchUp(signal);
-  await progress();
-  await projector.follow(signal);
+async function openLeases() {
+  if (!postgres || !config.postgres) return undefined;
+  const { openPostgresLeases } = await import("../../shared/leases/postgres-leases.ts");
+  const { leaseMs } = config.postgres;
+  return openPostgresLeases(postgres, { leaseMs, holder: processName, onFault: lost });
+}
+const leases = await openLeases();
+
+async function project(signal: AbortSignal, lease?: Lease): Promise<void> {
+  const rows = await openRowStore(config, postgres, lease && leases?.fence(lease));
+  try {
+    let live = false;
+    const projector = await openProjector({
+      store: reader,
+      rows,
+      projections: allProjections(await knownEndpoints()),
+      onCommit: ({ position, eventsSeen }) => say({ kind: "progress", position, eventsSeen, live }),
+      onParked: ({ name, id, position, reason }) => say({ kind: "parked", name, id, position, reason }),
+      onServe: (served) => say({ kind: "served", ...served }),
+    });
+    const progress = async () => {
+      live = (await rows.views()).every(({ state }) => state === "live");
+      const { position, eventsSeen } = projector.checkpoint();
+      say({ kind: "progress", position, eventsSeen, live });
+    };
+    await progress();
+    await projector.catchUp(signal);
+    await progress();
+    await projector.follow(signal);
+  } finally {
+    await rows.close();
+  }
 }
 
 try {
-  await keepRunning("projector", project, {
+  if (leases) say({ kind: "opened" }); // Another process may project: nobody is to wait for this one.
+  await keepRunning("projector", leases ? alone(leases, "projector", project) : project, {
     clock: systemClock,
     signal: stopping.signal,
     onRestart: ({ error, pauseMs }) => {
@@ -63,7 +78,7 @@ try {
 } catch (error) {
   say({ kind: "refused", message: (error as Error).message });
 } finally {
-  await rows.close();
-  await store.close();
+  await leases?.close();
+  await close();
   parentPort?.close();
 }

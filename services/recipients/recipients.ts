@@ -183,14 +183,14 @@ export function openRecipients({ ledger, clock, openParents, onFault }: Deps) {
         enqueue(async () => void (await load(event.stream)));
       } else if (event.type === "run.cancel_requested") {
         enqueue(async () => {
-          const fold = await ledger.find<Run>(event.stream);
+          const fold = await ledger.known<Run>(event.stream);
           if (fold?.state.recipientCount !== undefined) await repair(event.stream);
         });
       } else if (statusAfter[event.type as RunEvent["type"]] !== undefined) {
         const known = ledger.peek<Run>(event.stream);
         if (known && known.events > 0 && known.state.recipientIndex === undefined) return;
         enqueue(async () => {
-          const fold = await ledger.find<Run>(event.stream);
+          const fold = await ledger.known<Run>(event.stream);
           if (fold) await childMoved(event, fold.state);
         });
       }

@@ -158,6 +158,18 @@ export function openLanes(
       lane.fold = fold;
       return fold !== before;
     },
+    /** Another process may have recorded it: a fold that it follows goes on, one that lacks more is
+     *  forgotten. */
+    heard(event: RecordedEvent): void {
+      const lane = lanes.get(event.stream);
+      if (!lane || lane.pending || lane.fold.events > event.revision) return;
+      if (lane.fold.events < event.revision) {
+        forget(event.stream, lane);
+        return;
+      }
+      lane.fold = advance(aggregateOf(event.stream), lane.fold, event);
+      remember(lane.fold, event);
+    },
     drop(stream: string, lane: Lane, failure: unknown): void {
       lane.failure ??= failure;
       lane.lost = true;

@@ -123,6 +123,9 @@ export function openLedger(deps: LedgerDeps) {
 
     ...ledgerReading(store, lanes),
 
+    /** Told of what the log has, in its order, where other processes write too. */
+    heard: lanes.heard,
+
     /** Creates a stream: under a command id always the same one, else a new one. */
     create: (prefix: Prefix, command: Command, stream = newStream(store.ledger, prefix, command)) =>
       record(stream, command, { isNew: true }),

@@ -9,21 +9,27 @@ type Folded<State> = Fold & { state: State };
 
 /** The ledger's reading half: streams as they are folded, and what they hold. */
 export function ledgerReading(store: EventStore, lanes: Lanes) {
-  /** A stream as this process knows it, or undefined when nobody has written to it. What is not durable yet
-   *  is waited for; what another process wrote since is seen by whoever records next. */
-  async function find<State>(stream: string): Promise<Folded<State> | undefined> {
+  async function look<State>(stream: string, isShared: boolean): Promise<Folded<State> | undefined> {
     for (;;) {
       const isKnown = lanes.peek(stream) !== undefined; // What is not is read right here.
       const lane = await lanes.open(stream);
-      if (isKnown && lane.fold.events === 0 && !lane.pending) await lanes.refresh(stream, lane);
+      const isBehind = isShared || lane.fold.events === 0;
+      if (isKnown && isBehind && !lane.pending) await lanes.refresh(stream, lane);
       const { fold, pending } = lane;
       if (pending) await pending;
       if (!lane.lost) return fold.events === 0 ? undefined : (fold as Folded<State>);
     }
   }
 
+  /** A stream as it is, or undefined when nobody has written to it. What is not durable yet is waited for. */
+  const find = <State>(stream: string) => look<State>(stream, store.isShared);
+
   return {
     find,
+
+    /** A stream as this process knows it: what it was told of, or has read, is in it. Enough for whoever acts
+     *  on what he was told of. */
+    known: <State>(stream: string) => look<State>(stream, false),
 
     /** What memory holds of a stream, which may be behind it, or ahead of what is durable. */
     peek: <State>(stream: string) => lanes.peek(stream) as Folded<State> | undefined,

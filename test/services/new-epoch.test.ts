@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { checkLog } from "../../services/kept.ts";
 import { UnusableLog } from "../../shared/event-store/event-store.ts";
 import { checkPosition } from "../../shared/ledger/epochs.ts";
+import { parseConfig } from "../../shared/platform/config.ts";
 import { forgeHead, opened, recordedFolder, viewsIn } from "../support/recorded-folder.ts";
 import { runProgram } from "../support/run-program.ts";
 
@@ -23,9 +24,9 @@ async function restoredFolder() {
 }
 
 const checkStart = (folder: string) =>
-  opened(folder, ({ store, vault }) => checkLog(store, vault, folder).then(() => "started")).catch(
-    (error: Error) => error,
-  );
+  opened(folder, (parts) =>
+    checkLog(parts, parseConfig({ RUNLEDGER_DATA: folder })).then(() => "started"),
+  ).catch((error: Error) => error);
 
 describe("a restored backup", () => {
   it("does not start before it has a new epoch; then it goes on, and old positions moved", async () => {

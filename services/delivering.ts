@@ -1,0 +1,49 @@
+import type { EndpointHistory } from "../shared/domain/endpoint/history.ts";
+import { sign } from "../shared/webhooks/signature.ts";
+import { parseAllowList } from "../shared/webhooks/targets.ts";
+import { viewBacklog } from "./dispatcher/backlog.ts";
+import { renderDelivery } from "./dispatcher/body.ts";
+import { openDispatcher } from "./dispatcher/dispatcher.ts";
+import { openPoster } from "./dispatcher/post.ts";
+import type { Parts } from "./parts.ts";
+
+type Deps = Pick<Parts, "config" | "ledger" | "vault" | "rows" | "progress" | "clock" | "log" | "metrics"> & {
+  endpoints: EndpointHistory;
+  /** The last event that it is not told of: what it owes comes from the views, once they have it. */
+  from: bigint;
+};
+
+/** The dispatcher with all that it stands on in this process. */
+export async function openDelivering(deps: Deps) {
+  const { config, ledger, vault, rows, progress, clock, log, metrics, endpoints, from } = deps;
+  const poster = openPoster({
+    allow: parseAllowList(config.webhookAllow),
+    socketsMax: config.limits.inFlightMax * 2,
+    socketsPerOriginMax: config.limits.inFlightPerEndpointMax * 4,
+  });
+  const ready = async (until: AbortSignal) => void (await progress.caughtUp(from, until));
+  const dispatcher = openDispatcher({
+    ledger,
+    clock,
+    endpoints,
+    backlog: viewBacklog({ rows, position: progress.position, ready }),
+    secretsOf: async (keyIds) => {
+      const secrets = await Promise.all(keyIds.map((id) => vault.find(id)));
+      return secrets.flatMap((secret) => (secret ? [secret.toString()] : []));
+    },
+    bodyOf: (due, sentSha256) =>
+      renderDelivery({ ledger, endpoints, bytesMax: config.limits.webhookBodyBytesMax }, due, sentSha256),
+    sign,
+    post: poster.post,
+    random: Math.random,
+    onAttempt(attempted) {
+      metrics.deliveries.inc({ outcome: attempted.outcome });
+      log.info(attempted, "delivery.attempted");
+    },
+    inFlightMax: config.limits.inFlightMax,
+    inFlightPerEndpointMax: config.limits.inFlightPerEndpointMax,
+    onFault: (error) => log.error({ err: error }, "delivery.faulted"),
+  });
+  metrics.gauge("deliveries_in_flight", "Webhooks that are being sent.", dispatcher.inFlight);
+  return { take: dispatcher.take, run: dispatcher.run, cut: dispatcher.cut, close: poster.close };
+}

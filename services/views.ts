@@ -1,0 +1,49 @@
+import type { RowReader } from "../projections/row-store.ts";
+import { StartupError } from "../shared/platform/errors.ts";
+import type { Parts } from "./parts.ts";
+import { createProgress, type Progress } from "./projector/progress.ts";
+import { openProjectorThread } from "./projector/thread.ts";
+import { openRows } from "./rows.ts";
+
+type Deps = Pick<Parts, "does" | "config" | "postgres" | "bus" | "log" | "metrics" | "onFatal">;
+
+/** The views as this process reads them, and the projector where it runs here. */
+export async function openViews(deps: Deps) {
+  const { does, config, postgres, bus, log, metrics, onFatal } = deps;
+  const closing: (() => Promise<unknown> | unknown)[] = [];
+  const close = async () => {
+    for (const step of closing.splice(0).reverse()) await step();
+  };
+  try {
+    let progress: Progress = createProgress();
+    if (does.has("projector")) {
+      const projector = openProjectorThread({
+        config,
+        onSaid(said) {
+          if (said.kind === "refused") onFatal(new StartupError(said.message));
+          else if (said.kind === "fault") metrics.restarts.inc({ follower: "projector" });
+          else if (said.kind === "parked") metrics.parked.inc();
+          log[said.kind === "served" ? "info" : "error"](said, `projector.${said.kind}`);
+        },
+        onEnd: onFatal,
+      });
+      closing.push(() => projector.close());
+      closing.push(bus.subscribe(projector.wake));
+      await projector.started;
+      progress = projector.progress;
+    }
+    if (postgres) {
+      const { openPostgresProgress } = await import("./projector/postgres-progress.ts");
+      const onFault = (error: Error) => log.error({ err: error }, "progress.faulted");
+      const watched = await openPostgresProgress(postgres, { onFault });
+      closing.push(() => watched.close());
+      progress = watched;
+    }
+    const rows: RowReader = await openRows(config, postgres);
+    closing.push(() => rows.close());
+    return { rows, progress, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
