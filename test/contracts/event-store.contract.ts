@@ -2,28 +2,37 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import type { NewEvent, RecordedEvent } from "../../shared/domain/event.ts";
 import { type EventStore, VersionConflict } from "../../shared/event-store/event-store.ts";
 import { newStream, type Says, sealed, several } from "../support/sealed.ts";
+import { racing } from "./racing.ts";
 
 /** A test that an adapter does not pass, by its name, and why it need not. */
 type Skip = { test: string; reason: string };
+
+type Options = {
+  skip?: readonly Skip[];
+  /** Opens a log that is open already once more, as another process would. */
+  openAgain?: (store: EventStore) => Promise<EventStore>;
+};
 
 /** What every adapter of the event store promises. `open` opens an empty store; it is closed when the test
  *  ends. */
 export function eventStoreContract(
   adapter: string,
   open: () => Promise<EventStore>,
-  { skip = [] }: { skip?: readonly Skip[] } = {},
+  { skip = [], openAgain = async (store) => store }: Options = {},
 ) {
   const names = new Set<string>();
 
   /** A test with a store of its own. */
-  function promises(test: string, body: (store: EventStore) => Promise<void>) {
+  function promises(test: string, body: (store: EventStore, other: EventStore) => Promise<void>) {
     names.add(test);
     const skipped = skip.find((each) => each.test === test);
     if (skipped) return it.skip(`${test} (skipped: ${skipped.reason})`, () => {});
     return it(test, async () => {
       const store = await open();
       onTestFinished(() => store.close());
-      await body(store);
+      const other = body.length > 1 ? await openAgain(store) : store;
+      onTestFinished(() => other.close());
+      await body(store, other);
     });
   }
 
@@ -31,6 +40,7 @@ export function eventStoreContract(
     describe("appending", () => appending(promises));
     describe("reading", () => reading(promises));
     describe("following", () => following(promises));
+    describe("racing", () => racing(promises));
     it("skips only tests that there are", () => {
       expect(skip.filter(({ test }) => !names.has(test))).toEqual([]);
     });
