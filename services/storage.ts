@@ -72,7 +72,8 @@ export async function openStorage(config: Config, deps: StorageDeps = {}): Promi
     const store = await openEventStoreDb({
       url,
       streamPrefix,
-      keys: sealContent ? openStreamKeys(vault) : undefined,
+      keys: openStreamKeys(vault),
+      isSealing: sealContent,
       queueMax: config.limits.appendQueueMax,
       onFault: deps.onFault ?? ignore,
       ...(deps.onGroup ? { onGroup: deps.onGroup } : {}),
@@ -126,8 +127,8 @@ export async function openReading(config: Config, onFault: (error: Error) => voi
   }
   const { vault, postgres } = await openSecrets(config, closing, { onFault });
   const { openEventStoreDbReader } = await import("../shared/event-store/eventstoredb-event-store.ts");
-  const { url, streamPrefix, sealContent } = config.eventStoreDb;
-  const keys = sealContent ? openStreamKeys(vault) : undefined;
+  const { url, streamPrefix } = config.eventStoreDb;
+  const keys = openStreamKeys(vault);
   const reader = await openEventStoreDbReader({ url, streamPrefix, keys, onFault });
   closing.push(() => reader.close());
   return { reader, postgres, wake: ignore, close };

@@ -9,6 +9,7 @@ import type { Caller, Command } from "../../shared/ledger/command.ts";
 import { found } from "../../shared/ledger/found.ts";
 import { type LedgerDeps, openLedger } from "../../shared/ledger/ledger.ts";
 import { systemClock } from "../../shared/platform/clock.ts";
+import { cell, openCellStore } from "./cell.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 /** The limits of the log format. */
@@ -59,7 +60,9 @@ export async function openTestLedger(
   options: Partial<LedgerDeps> & { folder?: string; sqlite?: SqliteEventStoreOptions } = {},
 ) {
   const folder = options.folder ?? temporaryFolder();
-  const store = options.store ?? openSqliteEventStore(folder, options.sqlite);
+  const store =
+    options.store ??
+    (cell.eventStoreDb ? await openCellStore(folder) : openSqliteEventStore(folder, options.sqlite));
   const ledger = openLedger({ aggregates, limits, ...systemClock, wake: () => {}, ...options, store });
   await found(ledger);
   onTestFinished(() => store.close());

@@ -5,6 +5,7 @@ import { newKeyText } from "../../shared/ledger/keys.ts";
 import { systemClock } from "../../shared/platform/clock.ts";
 import { parseConfig } from "../../shared/platform/config.ts";
 import { openLog } from "../../shared/platform/log.ts";
+import { cellVariables } from "./cell.ts";
 import { client } from "./client.ts";
 import type { ManualClock } from "./manual-clock.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
@@ -35,6 +36,7 @@ export async function openTestServer(options: Options = {}) {
     RUNLEDGER_DATA: folder,
     RUNLEDGER_FIRST_KEY: key,
     RUNLEDGER_SHUTDOWN_MS: "1000",
+    ...(await cellVariables(folder)),
     ...env,
   });
   const server = await openServer({

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import { cellVariables } from "./cell.ts";
 
 export type Ended = { code: number | null; out: string; err: string };
 
@@ -9,10 +10,11 @@ export async function runProgram(
   program: string,
   { data, args = [], env = {} }: { data: string; args?: string[]; env?: Record<string, string> },
 ): Promise<Ended> {
+  const variables = await cellVariables(data);
   const path = fileURLToPath(new URL(`../../${program}`, import.meta.url));
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("RUNLEDGER_"));
   const child = spawn(process.execPath, [path, ...args], {
-    env: { ...Object.fromEntries(inherited), RUNLEDGER_DATA: data, ...env },
+    env: { ...Object.fromEntries(inherited), RUNLEDGER_DATA: data, ...variables, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const ended = new Promise<number | null>((resolve, reject) => {

@@ -5,6 +5,7 @@ import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 import { newKeyText } from "../../shared/ledger/keys.ts";
+import { cellVariables } from "./cell.ts";
 import { client } from "./client.ts";
 import { untilReady } from "./open-server.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
@@ -34,6 +35,7 @@ export async function spawnServer({ folder = temporaryFolder(), env = {}, throug
   const port = await freePort();
   const key = newKeyText("default");
   const url = `http://127.0.0.1:${port}`;
+  const variables = await cellVariables(folder);
   let running = start();
 
   function start(): Running {
@@ -46,6 +48,7 @@ export async function spawnServer({ folder = temporaryFolder(), env = {}, throug
         RUNLEDGER_DATA: folder,
         RUNLEDGER_PORT: `${port}`,
         RUNLEDGER_FIRST_KEY: key,
+        ...variables,
         ...env,
       },
       stdio: ["ignore", "pipe", "pipe"],
