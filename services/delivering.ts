@@ -3,11 +3,14 @@ import { sign } from "../shared/webhooks/signature.ts";
 import { parseAllowList } from "../shared/webhooks/targets.ts";
 import { viewBacklog } from "./dispatcher/backlog.ts";
 import { renderDelivery } from "./dispatcher/body.ts";
+import { type Claims, soleClaims } from "./dispatcher/claims.ts";
 import { openDispatcher } from "./dispatcher/dispatcher.ts";
 import { openPoster } from "./dispatcher/post.ts";
 import type { Parts } from "./parts.ts";
+import { processName } from "./storage.ts";
 
-type Deps = Pick<Parts, "config" | "ledger" | "vault" | "rows" | "progress" | "clock" | "log" | "metrics"> & {
+type Shared = "config" | "ledger" | "vault" | "rows" | "progress" | "postgres" | "clock" | "log" | "metrics";
+type Deps = Pick<Parts, Shared> & {
   endpoints: EndpointHistory;
   /** The last event that it is not told of: what it owes comes from the views, once they have it. */
   from: bigint;
@@ -22,10 +25,14 @@ export async function openDelivering(deps: Deps) {
     socketsPerOriginMax: config.limits.inFlightPerEndpointMax * 4,
   });
   const ready = async (until: AbortSignal) => void (await progress.caughtUp(from, until));
+  const onFault = (error: Error) => log.error({ err: error }, "delivery.faulted");
+  const claims = await openClaims(deps, onFault);
   const dispatcher = openDispatcher({
     ledger,
     clock,
     endpoints,
+    claims,
+    from,
     backlog: viewBacklog({ rows, position: progress.position, ready }),
     secretsOf: async (keyIds) => {
       const secrets = await Promise.all(keyIds.map((id) => vault.find(id)));
@@ -42,8 +49,23 @@ export async function openDelivering(deps: Deps) {
     },
     inFlightMax: config.limits.inFlightMax,
     inFlightPerEndpointMax: config.limits.inFlightPerEndpointMax,
-    onFault: (error) => log.error({ err: error }, "delivery.faulted"),
+    onFault,
   });
   metrics.gauge("deliveries_in_flight", "Webhooks that are being sent.", dispatcher.inFlight);
-  return { take: dispatcher.take, run: dispatcher.run, cut: dispatcher.cut, close: poster.close };
+  return {
+    take: dispatcher.take,
+    run: dispatcher.run,
+    cut: dispatcher.cut,
+    async close(): Promise<void> {
+      poster.close();
+      await claims.close();
+    },
+  };
+}
+
+/** Other processes send too where there may be any. */
+async function openClaims({ config, postgres }: Deps, onFault: (error: Error) => void): Promise<Claims> {
+  if (!postgres || !config.postgres || !config.eventStoreDb) return soleClaims;
+  const { openPostgresClaims } = await import("./dispatcher/postgres-claims.ts");
+  return openPostgresClaims(postgres, { leaseMs: config.postgres.leaseMs, holder: processName, onFault });
 }

@@ -81,7 +81,7 @@ export async function openFollowers(deps: Parts) {
       void clock.sleep(config.shutdownMs, enough.signal).then(() => delivering?.cut());
       await Promise.all(running);
       enough.abort();
-      delivering?.close();
+      await delivering?.close();
     },
   };
 }

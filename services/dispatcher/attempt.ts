@@ -33,6 +33,8 @@ export type AttemptDeps = {
   /** The bytes to send; the very same as those that were sent before, where there are such. */
   bodyOf(due: Due, sentSha256: string | null): Promise<Body | undefined>;
   sign(secrets: readonly string[], id: string, timestampSeconds: number, body: Uint8Array): string;
+  /** Whether nobody else can be attempting this delivery. */
+  holds(delivery: string): boolean;
   post(request: PostRequest, signal: AbortSignal): Promise<Outcome>;
   random(): number;
   onAttempt(attempted: Attempted): void;
@@ -43,6 +45,8 @@ export type Next = { nextAttemptAtMs?: number; position?: bigint };
 
 const actor: Actor = { type: "system", id: "dispatcher" };
 const DONE: Next = {};
+/** How long to wait before a delivery that somebody else moved on is looked at again. */
+const AGAIN_MS = 1000;
 
 /** One attempt, in the order that makes it safe: recorded before the socket opens, which also keeps other
  *  dispatchers off; sent; its outcome recorded. A crash in between leaves an attempt without an outcome, and
@@ -65,7 +69,8 @@ export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal):
   const body = await deps.bodyOf(due, state.bodySha256);
   const bodySha256 = body && sha256(body);
   if (!body || (state.bodySha256 !== null && state.bodySha256 !== bodySha256)) {
-    await record(deps, due, number, [{ type: "delivery.cancelled", data: { reason: "content_erased" } }]);
+    const cancelled = { type: "delivery.cancelled", data: { reason: "content_erased" } };
+    await record(deps, due, number, state.events, [cancelled]);
     return DONE;
   }
   const rotating = endpoint.overlapUntil !== null && Date.parse(endpoint.overlapUntil) > clock.now();
@@ -73,7 +78,7 @@ export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal):
   const secrets = await deps.secretsOf(secretKeyIds);
   // Nothing is ever sent that its receiver cannot verify.
   if (secrets.length < secretKeyIds.length) throw new Error(`the vault lacks one of ${secretKeyIds}`);
-  const started = await record(deps, due, number, [
+  const started = await record(deps, due, number, state.events, [
     {
       type: "delivery.attempted",
       data: {
@@ -87,7 +92,8 @@ export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal):
       },
     },
   ]);
-  if (!started) return DONE; // Another dispatcher has it.
+  // Another dispatcher has it, or may have it by now because this process stood still.
+  if (!started || !deps.holds(due.delivery)) return { nextAttemptAtMs: clock.now() + AGAIN_MS };
 
   const id = wireIdOf(due.delivery);
   const seconds = Math.floor(clock.now() / 1000);
@@ -109,6 +115,7 @@ export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal):
   if (signal.aborted && outcome.outcome !== "delivered") return DONE;
   return await responded(deps, due, {
     number,
+    events: state.events + 1,
     scheduleStep,
     endpoint,
     outcome,
@@ -119,6 +126,8 @@ export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal):
 
 type Answered = {
   number: number;
+  /** How many events the delivery has with this attempt. */
+  events: number;
   scheduleStep: number;
   endpoint: EndpointVersion;
   outcome: Outcome;
@@ -154,7 +163,7 @@ async function responded(deps: AttemptDeps, due: Due, answered: Answered): Promi
     },
   ];
   if (after.kind === "exhausted") events.push({ type: "delivery.exhausted", data: {} });
-  const position = await record(deps, due, number, events);
+  const position = await record(deps, due, number, answered.events, events);
   deps.onAttempt({
     deliveryId: wireIdOf(due.delivery),
     endpointId: wireIdOf(due.endpoint),
@@ -168,11 +177,13 @@ async function responded(deps: AttemptDeps, due: Due, answered: Answered): Promi
   return { nextAttemptAtMs: after.nextAttemptAtMs, ...(position ? { position } : {}) };
 }
 
-/** Appends to the delivery's stream under derived ids. Undefined when another dispatcher did it first. */
+/** Appends to the delivery's stream under derived ids, behind the events that were seen of it: that is the
+ *  fence. Undefined when another dispatcher moved it on. */
 async function record(
   deps: AttemptDeps,
   due: Due,
   number: number,
+  expected: number,
   events: readonly Proposed[],
 ): Promise<bigint | undefined> {
   const { ledger } = deps;
@@ -195,6 +206,7 @@ async function record(
     correlationId: null,
     operation: "record_delivery",
     items,
+    ifRevision: expected - 1,
   };
   try {
     const recorded = await ledger.record(due.delivery, command, { isNew: true });

@@ -3,8 +3,10 @@ import type { RecordedEvent } from "../../shared/domain/event.ts";
 import type { Run } from "../../shared/domain/run/run.ts";
 import { derivedId, streamOf } from "../../shared/verification/ids.ts";
 import { type AttemptDeps, attempt, type Next } from "./attempt.ts";
+import type { Claims } from "./claims.ts";
 import type { Due } from "./due.ts";
 import { openLanes } from "./lanes.ts";
+import { openLooks } from "./looks.ts";
 
 /** What the views know of open deliveries. They may be behind: every attempt reads the delivery's own stream
  *  first. */
@@ -20,8 +22,11 @@ export type Backlog = {
   nextDueMs(endpoint: string): Promise<number | undefined>;
 };
 
-export type DispatcherDeps = AttemptDeps & {
+export type DispatcherDeps = Omit<AttemptDeps, "holds"> & {
   backlog: Backlog;
+  claims: Claims;
+  /** How far the endpoints' history is: that of the last event before those that it will be told of. */
+  from: bigint;
   inFlightMax: number;
   inFlightPerEndpointMax: number;
   onFault(error: Error): void;
@@ -35,11 +40,13 @@ const FAULT_PAUSE_MS = 1000;
 /** Sends what the log owes. What is owed follows from the log alone; queues, timers and views are hints about
  *  what to look at. */
 export function openDispatcher(deps: DispatcherDeps) {
-  const { ledger, clock, endpoints, backlog } = deps;
-  /** When to look at an endpoint's backlog again, and how far the views must be for that to be worth it. */
-  const looks = new Map<string, { atMs: number; position: bigint }>();
+  const { ledger, clock, endpoints, backlog, claims } = deps;
+  const attempting: AttemptDeps = { ...deps, holds: claims.holds };
+  const looks = openLooks(() => woken.abort());
+  const lookAt = looks.at;
   const stopping = new AbortController();
   let woken = new AbortController();
+  let seen = deps.from;
   let recent: Promise<void> = Promise.resolve();
 
   const lanes = openLanes<Due>({
@@ -51,20 +58,21 @@ export function openDispatcher(deps: DispatcherDeps) {
   });
 
   async function send(due: Due): Promise<void> {
+    let next: Next | undefined;
     try {
-      lookAt(due.endpoint, await attempt(deps, due, stopping.signal));
+      const mine = claims.claim(due.delivery);
+      if (mine !== true && !(await mine)) {
+        // Somebody else is at it; who dies in the middle of it leaves it to us.
+        lookAt(due.endpoint, { nextAttemptAtMs: clock.now() + (claims.leaseMs ?? 0) });
+        return;
+      }
+      next = await attempt(attempting, due, stopping.signal);
+      lookAt(due.endpoint, next);
     } catch (error) {
       deps.onFault(error as Error);
       lookAt(due.endpoint, { nextAttemptAtMs: clock.now() + FAULT_PAUSE_MS });
     }
-  }
-
-  function lookAt(endpoint: string, { nextAttemptAtMs, position = 0n }: Next): void {
-    if (nextAttemptAtMs === undefined) return;
-    const known = looks.get(endpoint);
-    const atMs = known ? Math.min(known.atMs, nextAttemptAtMs) : nextAttemptAtMs;
-    looks.set(endpoint, { atMs, position: known && known.position > position ? known.position : position });
-    woken.abort();
+    claims.release(due.delivery, next === undefined || next.nextAttemptAtMs !== undefined);
   }
 
   const push = (due: Due): void => {
@@ -122,7 +130,8 @@ export function openDispatcher(deps: DispatcherDeps) {
     const room = Math.min(lanes.room(endpoint), DUE_PAGE);
     if (room === 0) return; // The lane tells when it has room.
     const found = await backlog.due(endpoint, nowMs, room);
-    for (const due of found) push(due);
+    // What the views have and we were not told of yet is for when we are: its endpoint may have changed.
+    for (const due of found) if (due.position <= seen) push(due);
     const nextMs = found.length < room ? await backlog.nextDueMs(endpoint) : nowMs + FAULT_PAUSE_MS;
     if (nextMs !== undefined) lookAt(endpoint, { nextAttemptAtMs: Math.max(nextMs, nowMs + FAULT_PAUSE_MS) });
   }
@@ -131,22 +140,28 @@ export function openDispatcher(deps: DispatcherDeps) {
     while (!signal.aborted) {
       woken = new AbortController();
       const nowMs = clock.now();
-      for (const [endpoint, { atMs, position }] of [...looks]) {
-        if (atMs > nowMs || position > backlog.position()) continue;
-        looks.delete(endpoint);
-        await look(endpoint, nowMs);
-      }
-      const nextMs = Math.min(...[...looks.values()].map(({ atMs }) => atMs));
+      for (const endpoint of looks.due(nowMs, backlog.position())) await look(endpoint, nowMs);
+      const nextMs = looks.nextMs();
       const pauseMs = Math.max(nextMs - clock.now(), 20); // 20: due, and the views are not there yet.
       if (!woken.signal.aborted)
         await clock.sleep(Math.min(pauseMs, 60_000), AbortSignal.any([woken.signal, signal]));
     }
   }
 
+  /** Somebody attempts a delivery: it is nothing for us, unless whoever does ends in the middle of it. */
+  function attempted({ stream, data, position }: RecordedEvent): void {
+    if (claims.leaseMs === undefined || lanes.isBusy(stream)) return;
+    lanes.forget(stream);
+    const endpoint = streamOf(String(data.endpoint));
+    lookAt(endpoint, { nextAttemptAtMs: clock.now() + claims.leaseMs, position });
+  }
+
   return {
     /** The next event of the log. Quick: what follows from it is done behind. */
     take(event: RecordedEvent): void {
       endpoints.take(event);
+      seen = event.position;
+      if (event.type === "delivery.attempted") attempted(event);
       if (!canOwe(event)) return;
       recent = recent.then(() => owe(event)).catch((error: Error) => notOwed(event, error));
     },

@@ -30,13 +30,19 @@ export function openLanes<Item>(deps: Deps<Item>) {
       const lane = lanes.get(key);
       const next = lane?.queued.shift();
       if (!lane || !next) continue;
-      queued.delete(next.id);
-      lane.inFlight++;
-      const working = deps.work(next.item).finally(() => finished(key, lane, next.id));
-      busy.set(next.id, working);
+      if (queued.delete(next.id)) {
+        lane.inFlight++;
+        const working = deps.work(next.item).finally(() => finished(key, lane, next.id));
+        busy.set(next.id, working);
+      }
       takeTurn(key, lane);
+      forgetEmpty(key, lane);
       if (refused.delete(key)) deps.onRoom(key);
     }
+  }
+
+  function forgetEmpty(key: string, lane: Lane<Item>): void {
+    if (lane.inFlight === 0 && lane.queued.length === 0) lanes.delete(key);
   }
 
   function takeTurn(key: string, lane: Lane<Item>): void {
@@ -46,7 +52,7 @@ export function openLanes<Item>(deps: Deps<Item>) {
   function finished(key: string, lane: Lane<Item>, id: string): void {
     busy.delete(id);
     lane.inFlight--;
-    if (lane.inFlight === 0 && lane.queued.length === 0) lanes.delete(key);
+    forgetEmpty(key, lane);
     takeTurn(key, lane);
     start();
   }
@@ -54,6 +60,10 @@ export function openLanes<Item>(deps: Deps<Item>) {
   return {
     /** Whether this item waits or is worked on already. */
     has: (id: string): boolean => busy.has(id) || queued.has(id),
+    /** Whether it is being worked on. */
+    isBusy: (id: string): boolean => busy.has(id),
+    /** Takes back an item that waits; its place in the lane passes by itself. */
+    forget: (id: string): void => void queued.delete(id),
     /** Room for more items in a lane. */
     room: (key: string): number => deps.queuedPerLaneMax - (lanes.get(key)?.queued.length ?? 0),
     /** Queues an item once; false when the lane is full. */

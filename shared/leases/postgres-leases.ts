@@ -76,7 +76,7 @@ export async function openPostgresLeases(
         if (!held.delete(lease)) return;
         ended.abort();
         lost.abort(new LeaseLost(name)); // Whoever still works under it has missed the moment to stop.
-        await table.release(name, token);
+        await table.release(name, token).catch(onFault); // Then it runs out.
       },
     };
     const lose = () => {

@@ -59,6 +59,7 @@ async function oneDue(answers: Outcome[] = []) {
     secretsOf: async () => [secret],
     bodyOf: (each, sent) => renderDelivery({ ledger, endpoints, bytesMax: 256 * 1024 }, each, sent),
     sign,
+    holds: () => true,
     post: async (request) => {
       sent.push(request);
       return answers.shift() ?? delivered;

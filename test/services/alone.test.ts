@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { describe, expect, it } from "vitest";
-import { keepRunningAlone } from "../../services/keep-running-alone.ts";
+import { alone } from "../../services/alone.ts";
 import { type Lease, LeaseLost, type Leases } from "../../shared/leases/leases.ts";
 import { openSoleLeases } from "../../shared/leases/sole-leases.ts";
-import type { Restart } from "../../shared/platform/worker.ts";
+import { keepRunning, type Restart } from "../../shared/platform/worker.ts";
 import { manualClock } from "../support/manual-clock.ts";
 
 /** Leases of one process, whose holder can be made to lose its lease. */
@@ -23,12 +23,13 @@ function losableLeases() {
   return { leases: losable, lose: () => lose() };
 }
 
-function alone(leases: Leases, run: (signal: AbortSignal, lease: Lease) => Promise<void>) {
+function kept(leases: Leases, run: (signal: AbortSignal, lease: Lease) => Promise<void>) {
   const clock = manualClock();
   const stopping = new AbortController();
   const restarts: Restart[] = [];
   const onRestart = (restart: Restart) => void restarts.push(restart);
-  const ended = keepRunningAlone("publisher", leases, run, { clock, signal: stopping.signal, onRestart });
+  const deps = { clock, signal: stopping.signal, onRestart };
+  const ended = keepRunning("publisher", alone(leases, "publisher", run), deps);
   return { clock, restarts, ended, stop: () => stopping.abort() };
 }
 
@@ -42,8 +43,8 @@ describe("what runs in one process alone", () => {
       began[who].resolve();
       await once(signal, "abort");
     };
-    const one = alone(leases, run("one"));
-    const two = alone(leases, run("two"));
+    const one = kept(leases, run("one"));
+    const two = kept(leases, run("two"));
     await began.one.promise;
     expect(running).toEqual(["one"]);
     one.stop();
@@ -59,7 +60,7 @@ describe("what runs in one process alone", () => {
     const { leases, lose } = losableLeases();
     const tokens: bigint[] = [];
     const again = Promise.withResolvers<void>();
-    const { ended, stop, restarts } = alone(leases, async (signal, lease) => {
+    const { ended, stop, restarts } = kept(leases, async (signal, lease) => {
       tokens.push(lease.token);
       if (tokens.length === 2) again.resolve();
       else queueMicrotask(lose);
@@ -76,7 +77,7 @@ describe("what runs in one process alone", () => {
   it("begins again when a write was fenced before the loss was heard of", async () => {
     const again = Promise.withResolvers<void>();
     let runs = 0;
-    const { ended, stop, restarts } = alone(openSoleLeases(), async (signal, lease) => {
+    const { ended, stop, restarts } = kept(openSoleLeases(), async (signal, lease) => {
       if (++runs === 1) throw new LeaseLost(lease.name);
       again.resolve();
       await once(signal, "abort");
@@ -89,7 +90,7 @@ describe("what runs in one process alone", () => {
 
   it("gives the lease back after a fault, and pauses before it begins again", async () => {
     const leases = openSoleLeases();
-    const { clock, ended, stop, restarts } = alone(leases, () => Promise.reject(new Error("out of order")));
+    const { clock, ended, stop, restarts } = kept(leases, () => Promise.reject(new Error("out of order")));
     await clock.untilSleeping();
     expect(restarts).toMatchObject([{ name: "publisher", error: { message: "out of order" } }]);
     const other = await leases.acquire("publisher", new AbortController().signal);
@@ -99,7 +100,7 @@ describe("what runs in one process alone", () => {
   });
 
   it("that ends by itself has failed", async () => {
-    const { clock, ended, stop, restarts } = alone(openSoleLeases(), async () => {});
+    const { clock, ended, stop, restarts } = kept(openSoleLeases(), async () => {});
     await clock.untilSleeping();
     expect(restarts).toMatchObject([{ error: { message: "publisher ended by itself" } }]);
     stop();
