@@ -1,4 +1,5 @@
 import type { EachBatchPayload } from "kafkajs";
+import { unreadable } from "../../shared/kafka/codecs.ts";
 import type { Clock } from "../../shared/platform/clock.ts";
 import type { Answer } from "./answering.ts";
 import { type Message, openReader, type ReaderDeps, type Verdict } from "./message.ts";
@@ -25,7 +26,7 @@ export type Payload = Pick<
 
 /** Takes the messages of one partition. The offset goes on over those that are settled, with none left out
  *  between: recorded durably, or answered in another topic that has acknowledged it. What is thrown leaves
- *  the rest to be fetched again. */
+ *  the rest to be fetched again: a Fault, an UnreadableCodec, or the client's own. */
 export async function takeBatch(deps: BatchDeps, payload: Payload): Promise<void> {
   const { topic, partition, messages } = payload.batch;
   const beating = beat(deps.clock, payload.heartbeat);
@@ -73,7 +74,10 @@ async function takeSome(
   const read = openReader(deps.reader);
   const verdicts = new Map<Message, Verdict>();
   const works: Work[] = [];
+  let stop: Error | undefined;
   for (const message of messages) {
+    stop = unreadable(message.topic, message.partition, message);
+    if (stop) break; // Others of its run may follow: none of them is decided before it.
     const asked = read(message);
     if ("outcome" in asked) verdicts.set(message, asked);
     else works.push({ ...asked, message });
@@ -84,6 +88,7 @@ async function takeSome(
     .catch((cause: unknown) => ({ cause }));
   await settle(deps, payload, messages, verdicts);
   if (fault) throw fault.cause;
+  if (stop) throw stop;
 }
 
 /** Moves the offset over the messages that have a verdict, up to the first that has none. */

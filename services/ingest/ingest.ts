@@ -1,18 +1,21 @@
-import type { Consumer, ConsumerConfig, EachBatchPayload, Producer, ProducerConfig } from "kafkajs";
+import type { Consumer, EachBatchPayload } from "kafkajs";
+import type { KafkaClient } from "../../shared/kafka/client.ts";
+import { UnreadableCodec } from "../../shared/kafka/codecs.ts";
+import { topicConfigs } from "../../shared/kafka/topics.ts";
 import { workspaceStream } from "../../shared/ledger/keys.ts";
 import type { Clock } from "../../shared/platform/clock.ts";
 import type { KafkaConfig } from "../../shared/platform/engines.ts";
 import type { Log } from "../../shared/platform/log.ts";
 import { openAnswers } from "./answering.ts";
-import { takeBatch } from "./batch.ts";
+import { type BatchDeps, takeBatch } from "./batch.ts";
 import type { Message, ReaderDeps, Verdict } from "./message.ts";
 import { openPauses } from "./pauses.ts";
 import { Fault, openTaking } from "./taking.ts";
 
 export type IngestDeps = {
   ledger: ReaderDeps["ledger"];
-  kafka: { consumer(config: ConsumerConfig): Consumer; producer(config: ProducerConfig): Producer };
-  config: Pick<KafkaConfig, "topics" | "group" | "workspace">;
+  kafka: Pick<KafkaClient, "consumer" | "producer" | "ensureTopic">;
+  config: Pick<KafkaConfig, "topics" | "group" | "workspace" | "partitions" | "replication">;
   limits: ReaderDeps["limits"];
   clock: Clock;
   log: Pick<Log, "info" | "error">;
@@ -22,13 +25,8 @@ export type IngestDeps = {
 
 export type Ingest = ReturnType<typeof openIngest>;
 
-/** Another consumer takes over from one that has been silent for so long. */
-const SESSION_MS = 9000;
-const HEARTBEAT_MS = 2000;
-/** An empty topic is asked so often; a paused one is looked at again after it, too. */
+/** An empty topic is asked so often, and one that was paused is looked at again so soon. */
 const WAIT_MS = 1000;
-/** The client can hang where a broker went away. */
-const DISCONNECT_MS = 5000;
 const IN_FLIGHT_MAX = 512;
 const PARTITIONS_TOGETHER = 4;
 
@@ -42,34 +40,49 @@ export function openIngest({ ledger, kafka, config, limits, clock, log, onMessag
   const pauses = openPauses({ clock, log, topic });
   const lags = new Map<number, bigint>();
 
-  async function consume(consumer: Consumer, producer: Producer, signal: AbortSignal): Promise<void> {
-    const answer = openAnswers({ send: (record) => producer.send(record), topics });
-    const deps = { reader, take, answer, clock, onMessage };
-    const eachBatch = async (payload: EachBatchPayload): Promise<void> => {
+  /** What a consumer does with what it fetched. */
+  function handler(consumer: Consumer, deps: BatchDeps, signal: AbortSignal) {
+    return async (payload: EachBatchPayload): Promise<void> => {
       const { partition, highWatermark } = payload.batch;
       lags.set(partition, BigInt(highWatermark) - BigInt(payload.batch.firstOffset() ?? highWatermark));
       try {
         await takeBatch(deps, payload);
         lags.set(partition, BigInt(highWatermark) - BigInt(payload.batch.lastOffset()) - 1n);
-        pauses.well();
+        pauses.well(partition);
       } catch (error) {
-        if (!(error instanceof Fault)) throw error; // The client's own, which it handles.
-        pauses.pause(consumer, error, signal);
+        if (error instanceof Fault) void pauses.pause(consumer, error, signal);
+        else if (error instanceof UnreadableCodec) void pauses.hold(consumer, partition, error, signal);
+        else throw error; // The client's own, which it handles.
       }
     };
-    consumer.on("consumer.group_join", () => lags.clear());
+  }
+
+  async function consume(consumer: Consumer, deps: BatchDeps, signal: AbortSignal): Promise<void> {
+    consumer.on("consumer.group_join", ({ payload }) => {
+      lags.clear();
+      pauses.assign(payload.memberAssignment[topic] ?? []);
+      pauses.apply(consumer); // Before anything is fetched.
+    });
     const ended = crash(consumer);
-    await producer.connect();
     await consumer.connect();
     await consumer.subscribe({ topics: [topic], fromBeginning: true });
     await consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: PARTITIONS_TOGETHER,
-      eachBatch,
+      eachBatch: handler(consumer, deps, signal),
     });
     log.info({ topic, group: groupId, workspace }, "ingest.started");
     await Promise.race([ended, aborted(signal)]);
+  }
+
+  async function ensureTopics(): Promise<void> {
+    const { partitions, replication } = config;
+    const copies = replication === undefined ? {} : { replication };
+    const settings = { ...(partitions === undefined ? {} : { partitions }), ...copies };
+    await kafka.ensureTopic(topic, { ...settings, config: topicConfigs.commands });
+    await kafka.ensureTopic(topics.refusals, { ...copies, config: topicConfigs.refusals });
+    await kafka.ensureTopic(topics.parked, { ...copies, config: topicConfigs.parked });
   }
 
   return {
@@ -77,33 +90,23 @@ export function openIngest({ ledger, kafka, config, limits, clock, log, onMessag
     async run(signal: AbortSignal): Promise<void> {
       if (!(await ledger.find(workspaceStream(workspace))))
         throw new Error(`there is no workspace ${workspace} for the commands of the topic ${topic}`);
+      await ensureTopics();
       const own = new AbortController();
-      const retry = { retries: 5, restartOnFailure: async () => false };
-      const consumer = kafka.consumer({
-        groupId,
-        retry,
-        sessionTimeout: SESSION_MS,
-        heartbeatInterval: HEARTBEAT_MS,
-        maxWaitTimeInMs: WAIT_MS,
-        allowAutoTopicCreation: false,
-      });
-      const producer = kafka.producer({
-        retry,
-        maxInFlightRequests: 1,
-        allowAutoTopicCreation: false,
-      });
+      const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: WAIT_MS });
+      const producer = kafka.producer();
+      const answer = openAnswers({ send: producer.send, topics });
       try {
-        await consume(consumer, producer, AbortSignal.any([signal, own.signal]));
+        const deps = { reader, take, answer, clock, onMessage };
+        await consume(consumer, deps, AbortSignal.any([signal, own.signal]));
       } finally {
         own.abort();
-        const closed = new AbortController();
-        const closing = Promise.allSettled([consumer.disconnect(), producer.disconnect()]);
-        closing.then(() => closed.abort());
-        await clock.sleep(DISCONNECT_MS, closed.signal);
+        await Promise.allSettled([consumer.disconnect(), producer.disconnect()]);
       }
     },
     /** Whether it is held back because something that it needs is away. */
     isPaused: pauses.isPaused,
+    /** Partitions that are left alone because this program cannot read what they have. */
+    unreadable: pauses.unreadable,
     /** Messages of its partitions that are not settled yet, as of what it last fetched. */
     lag: (): number => Number([...lags.values()].reduce((sum, lag) => sum + lag, 0n)),
   };

@@ -10,8 +10,10 @@ import {
 import { onTestFinished } from "vitest";
 import { type IngestDeps, openIngest } from "../../services/ingest/ingest.ts";
 import type { Message, Verdict } from "../../services/ingest/message.ts";
+import { openKafka } from "../../shared/kafka/client.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import { systemClock } from "../../shared/platform/clock.ts";
+import type { KafkaConfig } from "../../shared/platform/engines.ts";
 import { keepRunning } from "../../shared/platform/worker.ts";
 import { ingestLimits } from "./ingesting.ts";
 import { addressOf } from "./servers/address-of.ts";
@@ -34,16 +36,22 @@ export async function openTopics({ partitions = 1, brokers = "" } = {}) {
     await Promise.all([admin.disconnect(), producer.disconnect()]);
   });
   const numPartitions = partitions;
-  const topics = [{ topic: commands, numPartitions }, { topic: refusals }, { topic: parked }];
-  await admin.createTopics({ topics, waitForLeaders: true });
-  const config = {
+  await admin.createTopics({ topics: [{ topic: commands, numPartitions }], waitForLeaders: true });
+  const config: KafkaConfig = {
+    brokers: address.split(","),
+    tls: false,
+    content: false,
+    deliveries: false,
     topics: { events: `${prefix}events`, wakes: `${prefix}wakes`, commands, refusals, parked },
     group: `${prefix}ingest`,
     workspace: "default",
   };
 
+  const client = await openKafka(config, { name: "test", log: { debug() {}, info() {}, warn() {} } });
+  onTestFinished(client.close);
+
   return {
-    kafka,
+    client,
     admin,
     config,
     address,
@@ -80,14 +88,14 @@ const asText = (headers: IHeaders | undefined): Record<string, string> =>
 export type Topics = Awaited<ReturnType<typeof openTopics>>;
 
 /** An ingress at work on topics, until `stop` or the test's end. */
-export function startIngest(ledger: Ledger, { kafka, config }: Topics, more: Partial<IngestDeps> = {}) {
+export function startIngest(ledger: Ledger, { client, config }: Topics, more: Partial<IngestDeps> = {}) {
   const told: { message: Message; verdict: Verdict }[] = [];
   const lines: { message: string; fields: object }[] = [];
   const waiting = new Set<() => void>();
   const say = (fields: object, message: string) => void lines.push({ message, fields });
   const ingest = openIngest({
     ledger,
-    kafka,
+    kafka: client,
     config,
     limits: ingestLimits,
     clock: systemClock,
