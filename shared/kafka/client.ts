@@ -1,13 +1,15 @@
-import type { Admin, Consumer, ConsumerConfig } from "kafkajs";
+import type { Admin, AdminConfig, Consumer, ConsumerConfig, Producer, ProducerConfig } from "kafkajs";
 import type { KafkaConfig } from "../platform/engines.ts";
 import type { Log } from "../platform/log.ts";
 import { UnusableKafka } from "./errors.ts";
 import { CONNECT_MS, hangUp, type Line, openLines, RETRY, within } from "./line.ts";
 import { preflight } from "./preflight.ts";
-import { type KafkaProducer, openProducer, type ProducerOptions } from "./producer.ts";
 import { type EnsuredTopic, ensureTopic, type TopicSettings } from "./topics.ts";
 
-/** How Kafka is spoken to. Nothing here waits for ever, and nothing connects before it is asked to. */
+/** How Kafka is spoken to. Producers, consumers and admins are the library's own, each with connections of its
+ *  own; they connect when they are told to, and `connect`, `send` and `disconnect` end in bounded time. After a
+ *  fault of any kind they are left behind for new ones: the library may hang then, and can lose its way in what
+ *  it had sent. */
 export type KafkaClient = {
   readonly config: KafkaConfig;
   readonly log: KafkaLog;
@@ -16,11 +18,10 @@ export type KafkaClient = {
   preflight(): Promise<void>;
   /** Makes a topic, or says in what the one that is there differs. */
   ensureTopic(name: string, settings: TopicSettings): Promise<EnsuredTopic>;
-  producer(options?: ProducerOptions): KafkaProducer;
-  /** The client's own, whose `connect` and `disconnect` end. One that has crashed, or is quiet, is left behind
-   *  for a new one: see `watchConsumer`. */
+  producer(config?: ProducerConfig): Producer;
+  /** Does not start again by itself after a crash: see `watchConsumer`. */
   consumer(config: ConsumerConfig): Consumer;
-  admin<T>(work: (admin: Admin) => Promise<T>): Promise<T>;
+  admin(config?: AdminConfig): Admin;
   /** Cuts every connection that is still there. */
   close(): Promise<void>;
 };
@@ -34,6 +35,7 @@ export type KafkaOptions = {
 };
 
 const ADMIN_MS = 30_000;
+const SEND_MS = 30_000;
 
 /** Others take over from a consumer that has been silent for so long; brokers allow no less than 6 s. */
 const SESSION_MS = 9000;
@@ -43,29 +45,36 @@ const FETCH_WAIT_MS = 2000;
 
 /** Opens the way to Kafka. The broker may be away. */
 export async function openKafka(config: KafkaConfig, { log, name }: KafkaOptions): Promise<KafkaClient> {
-  const lines = await openLines(config, { log, name });
-  const open = new Set<Line>();
-  const openLine = (): Line => {
-    const line = lines();
-    const tracked = {
+  const newLine = await openLines(config, { log, name });
+  const lines = new Set<Line>();
+  let isClosed = false;
+
+  function openLine(): Line {
+    if (isClosed) throw new Error("the way to Kafka is closed");
+    const line = newLine();
+    const known: Line = {
       kafka: line.kafka,
       cut() {
-        open.delete(tracked);
+        lines.delete(known);
         line.cut();
       },
     };
-    open.add(tracked);
-    return tracked;
+    lines.add(known);
+    return known;
+  }
+
+  const admin = (options: AdminConfig = {}): Admin => {
+    const line = openLine();
+    return guarded(line, line.kafka.admin({ retry: RETRY, ...options }));
   };
 
-  async function admin<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
-    const line = openLine();
-    const asked = line.kafka.admin({ retry: RETRY });
+  async function ask<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
+    const asked = admin();
     try {
-      await within(CONNECT_MS, "take a connection", asked.connect());
+      await asked.connect();
       return await within(ADMIN_MS, "answer", work(asked));
     } finally {
-      await hangUp(line, () => asked.disconnect());
+      await asked.disconnect();
     }
   }
 
@@ -74,34 +83,46 @@ export async function openKafka(config: KafkaConfig, { log, name }: KafkaOptions
     log,
     async preflight() {
       await preflight(config);
-      await admin((asked) => asked.describeCluster()).catch((error: Error) => {
+      await ask((asked) => asked.describeCluster()).catch((error: Error) => {
         if (error.name !== "KafkaJSSASLAuthenticationError") throw error;
         throw new UnusableKafka(`Kafka does not let us in: ${error.message}`, { cause: error });
       });
     },
-    ensureTopic: (topic, settings) => admin((asked) => ensureTopic(asked, topic, settings, log)),
-    producer: (options = {}) => openProducer(openLine, options),
-    consumer: (options) => openConsumer(openLine(), options),
+    ensureTopic: (topic, settings) => ask((asked) => ensureTopic(asked, topic, settings, log)),
+    producer(options = {}) {
+      const line = openLine();
+      const producer = line.kafka.producer({ retry: RETRY, allowAutoTopicCreation: false, ...options });
+      return {
+        ...guarded(line, producer),
+        send: (record) => within(SEND_MS, "acknowledge", producer.send(record)),
+        sendBatch: (batch) => within(SEND_MS, "acknowledge", producer.sendBatch(batch)),
+      };
+    },
+    consumer(options) {
+      const line = openLine();
+      return guarded(line, line.kafka.consumer({ ...consumerDefaults, ...options }));
+    },
     admin,
     async close() {
-      for (const line of [...open]) line.cut();
+      isClosed = true;
+      for (const line of [...lines]) line.cut();
     },
   };
 }
 
-function openConsumer(line: Line, options: ConsumerConfig): Consumer {
-  const consumer = line.kafka.consumer({
-    allowAutoTopicCreation: false,
-    sessionTimeout: SESSION_MS,
-    heartbeatInterval: HEARTBEAT_MS,
-    maxWaitTimeInMs: FETCH_WAIT_MS,
-    // A crash is for whoever watches it: the library would go on by itself in a state of its own.
-    retry: { ...RETRY, restartOnFailure: async () => false },
-    ...options,
-  });
-  return {
-    ...consumer,
-    connect: () => within(CONNECT_MS, "take a connection", consumer.connect()),
-    disconnect: () => hangUp(line, () => consumer.disconnect()),
-  };
-}
+const consumerDefaults = {
+  allowAutoTopicCreation: false,
+  sessionTimeout: SESSION_MS,
+  heartbeatInterval: HEARTBEAT_MS,
+  maxWaitTimeInMs: FETCH_WAIT_MS,
+  // By itself the library would start again in the state that it crashed in.
+  retry: { ...RETRY, restartOnFailure: async () => false },
+};
+
+type Connecting = { connect(): Promise<void>; disconnect(): Promise<void> };
+
+const guarded = <Client extends Connecting>(line: Line, client: Client): Client => ({
+  ...client,
+  connect: () => within(CONNECT_MS, "take a connection", client.connect()),
+  disconnect: () => hangUp(line, () => client.disconnect()),
+});
