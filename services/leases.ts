@@ -1,4 +1,6 @@
 import type { Leases } from "../shared/leases/leases.ts";
+import type { Positions } from "../shared/leases/positions.ts";
+import type { Fence } from "../shared/leases/postgres-leases.ts";
 import { openSoleLeases } from "../shared/leases/sole-leases.ts";
 import type { Config } from "../shared/platform/config.ts";
 import { StartupError } from "../shared/platform/errors.ts";
@@ -10,7 +12,7 @@ export async function openLeasesOf(
   config: Config,
   postgres: Postgres | undefined,
   onFault: (error: Error) => void,
-): Promise<Leases> {
+): Promise<Leases & { fence?: Fence }> {
   if (!postgres || !config.postgres) return openSoleLeases();
   const { openPostgresLeases } = await import("../shared/leases/postgres-leases.ts");
   return openPostgresLeases(postgres, { leaseMs: config.postgres.leaseMs, holder: processName, onFault });
@@ -35,4 +37,22 @@ export async function leaseToProject(config: Config, postgres: Postgres | undefi
       await leases.close();
     },
   };
+}
+
+/** Where a follower keeps its place that shows neither in the log nor in the views. */
+export async function openPositionsOf({
+  config,
+  postgres,
+  leases,
+}: {
+  config: Config;
+  postgres: Postgres | undefined;
+  leases: Leases & { fence?: Fence };
+}): Promise<Positions> {
+  if (postgres && leases.fence) {
+    const { openPostgresPositions } = await import("../shared/leases/postgres-positions.ts");
+    return openPostgresPositions(postgres, leases.fence);
+  }
+  const { openSqlitePositions } = await import("../shared/leases/sqlite-positions.ts");
+  return openSqlitePositions(config.data);
 }

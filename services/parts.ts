@@ -1,6 +1,7 @@
 import type { RowReader } from "../projections/row-store.ts";
 import type { Bus } from "../shared/bus/bus.ts";
 import type { Leases } from "../shared/leases/leases.ts";
+import type { Fence } from "../shared/leases/postgres-leases.ts";
 import type { Ledger } from "../shared/ledger/ledger.ts";
 import type { Refusals } from "../shared/ledger/refusals.ts";
 import type { Clock } from "../shared/platform/clock.ts";
@@ -25,7 +26,7 @@ export type Parts = {
   progress: Progress;
   /** Wakes those of this process who wait for the log to grow. */
   bus: Bus;
-  leases: Leases;
+  leases: Leases & { fence?: Fence };
   postgres: Postgres | undefined;
   clock: Clock;
   log: Log;

@@ -108,7 +108,7 @@ export async function openServer(deps: ServerDeps): Promise<Server> {
       ...{ clock, log, metrics, onFatal },
     };
     const followers = opened(await openFollowers(parts));
-    kafka?.start({ ...parts, followers });
+    await kafka?.start({ ...parts, followers });
     const api = await openApi({ ...parts, followers, checkAnswers });
     const http = createServer({ keepAliveTimeout: 75_000, requestTimeout: 60_000 }, api.app);
     // Side by side: both have until the same moment.

@@ -19,6 +19,7 @@ export function openMetrics() {
   return {
     registry,
     gauge,
+    counter,
     appendedEvents: counter("appended_events_total", "Events made durable."),
     appendGroup: new Histogram({
       name: "runledger_append_group_events",
