@@ -21,16 +21,21 @@ export const secretsKey = hash("sha256", "the key of the tests' vaults");
 /** What a server of a data folder calls its own in servers that tests share: the same after a restart. */
 export const nameOf = (folder: string): string => `t${hash("sha256", folder).slice(0, 12)}`;
 
+type Engines = Pick<typeof cell, "eventStoreDb" | "postgres" | "kafka">;
+
 /** Variables of the cell for a server, or a program, on a data folder. */
-export async function cellVariables(folder: string): Promise<Record<string, string>> {
+export const cellVariables = (folder: string): Promise<Record<string, string>> => variablesFor(folder, cell);
+
+/** Variables for some engines. */
+export async function variablesFor(folder: string, asked: Engines): Promise<Record<string, string>> {
   const name = nameOf(folder);
   return {
-    ...(cell.eventStoreDb && {
+    ...(asked.eventStoreDb && {
       RUNLEDGER_EVENT_STORE: "eventstoredb",
       RUNLEDGER_EVENT_STORE_URL: await addressOf("eventstoredb"),
       RUNLEDGER_STREAM_PREFIX: `${name}.`,
     }),
-    ...(cell.postgres && {
+    ...(asked.postgres && {
       RUNLEDGER_VIEWS: "postgres",
       RUNLEDGER_POSTGRES_URL: await addressOf("postgres"),
       RUNLEDGER_POSTGRES_SCHEMA: name,
@@ -38,7 +43,7 @@ export async function cellVariables(folder: string): Promise<Record<string, stri
       // A process that was killed is not waited for any longer than it must be.
       RUNLEDGER_LEASE_MS: "1000",
     }),
-    ...(cell.kafka && {
+    ...(asked.kafka && {
       RUNLEDGER_KAFKA: await addressOf("kafka"),
       RUNLEDGER_KAFKA_TOPIC_PREFIX: `${name}.`,
       RUNLEDGER_KAFKA_PARTITIONS: "2",

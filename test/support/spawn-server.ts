@@ -13,6 +13,10 @@ import { temporaryFolder } from "./temporary-folder.ts";
 type Options = {
   folder?: string;
   env?: Readonly<Record<string, string>>;
+  /** What the process does; everything by default. */
+  role?: string;
+  /** The API's first key; a new one by default. */
+  key?: string;
   /** What the server is started through: a shell that limits it, for instance. */
   through?: readonly string[];
 };
@@ -31,9 +35,10 @@ export type SpawnedServer = Awaited<ReturnType<typeof spawnServer>>;
 
 /** The server as its users run it, in a process of its own that can be killed and started again: on the same
  *  folder, the same port, and with the same first key. */
-export async function spawnServer({ folder = temporaryFolder(), env = {}, through = [] }: Options = {}) {
+export async function spawnServer(options: Options = {}) {
+  const { folder = temporaryFolder(), env = {}, through = [], role = "all" } = options;
   const port = await freePort();
-  const key = newKeyText("default");
+  const { key = newKeyText("default") } = options;
   const url = `http://127.0.0.1:${port}`;
   const variables = await cellVariables(folder);
   let running = start();
@@ -41,7 +46,7 @@ export async function spawnServer({ folder = temporaryFolder(), env = {}, throug
   function start(): Running {
     const main = fileURLToPath(new URL("../../services/main.ts", import.meta.url));
     const inherited = Object.entries(process.env).filter(([name]) => !/^(RUNLEDGER_|VITEST)/.test(name));
-    const [command = "", ...args] = [...through, process.execPath, main];
+    const [command = "", ...args] = [...through, process.execPath, main, role];
     const child = spawn(command, args, {
       env: {
         ...Object.fromEntries(inherited),
