@@ -86,7 +86,8 @@ export async function openStorage(config: Config, deps: StorageDeps = {}): Promi
   }
 }
 
-async function openSecrets(
+/** The vault that the configuration names. */
+export async function openSecrets(
   config: Config,
   closing: (() => Promise<unknown> | unknown)[],
   { onFault }: StorageDeps,

@@ -31,6 +31,9 @@ export interface EventStore {
   head(): Promise<Position>;
   /** The event at exactly this position. */
   at(position: Position): Promise<RecordedEvent | undefined>;
+  /** If this epoch began with a move into this log that gave events other positions: the own position now of
+   *  the event that had this one before, or of the last one before it. Undefined otherwise. */
+  renumbered?(epoch: bigint, own: bigint): Promise<bigint | undefined>;
   close(): Promise<void>;
 }
 

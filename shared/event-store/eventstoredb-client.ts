@@ -160,7 +160,16 @@ async function end(client: EventStoreDBClient): Promise<void> {
 function inTime<Answer>(asked: Promise<Answer>, ms: number): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new NoAnswer()), ms);
-    asked.then(resolve, reject).finally(() => clearTimeout(timer));
+    asked.then(
+      (answer) => {
+        clearTimeout(timer);
+        resolve(answer);
+      },
+      (error) => {
+        clearTimeout(timer);
+        reject(error);
+      },
+    );
   });
 }
 

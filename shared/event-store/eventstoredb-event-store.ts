@@ -4,7 +4,7 @@ import { openAppends } from "./eventstoredb-appends.ts";
 import { type Connection, openConnection } from "./eventstoredb-client.ts";
 import type { Log } from "./eventstoredb-events.ts";
 import { addressIn, lineOf } from "./eventstoredb-failures.ts";
-import { makeMarker, readMarker } from "./eventstoredb-marker.ts";
+import { type Marker, makeMarker, readMarker } from "./eventstoredb-marker.ts";
 import { openPages, readEpoch, untilAnswered } from "./eventstoredb-pages.ts";
 import { eventStoreDbReading } from "./eventstoredb-reading.ts";
 import { openTips } from "./eventstoredb-tips.ts";
@@ -51,7 +51,7 @@ export function openEventStoreDb(options: EventStoreDbOptions): Promise<EventSto
       throw new UnusableLog(
         `the log under ${prefix} is being moved here: nobody else may write until that is over`,
       );
-    const log = await openLog(connection, prefix, marker.ledger);
+    const log = await openLog(connection, prefix, marker);
     const pages = openPages(connection, log);
     const tips = openTips(connection, log);
     const sealing = isSealing ? keys : undefined;
@@ -71,11 +71,10 @@ export function openEventStoreDb(options: EventStoreDbOptions): Promise<EventSto
 
 /** For what only reads the log, on another thread or in another program. */
 export function openEventStoreDbReader(options: EventStoreDbReaderOptions): Promise<EventReader> {
-  const { url, streamPrefix: prefix } = options;
+  const { streamPrefix: prefix } = options;
   return withConnection(options, async (connection) => {
-    const marker = await untilAnswered(() => readMarker(connection, prefix));
-    if (!marker) throw new UnusableLog(`there is no log under ${prefix} at ${addressIn(url)}`);
-    const log = await openLog(connection, prefix, marker.ledger);
+    const marker = await requireMarker(connection, options);
+    const log = await openLog(connection, prefix, marker);
     const pages = openPages(connection, log);
     return {
       ledger: log.ledger,
@@ -86,12 +85,23 @@ export function openEventStoreDbReader(options: EventStoreDbReaderOptions): Prom
   });
 }
 
-async function openLog(connection: Connection, prefix: string, ledger: string): Promise<Log> {
-  return { ledger, prefix, epoch: await readEpoch(connection, { ledger, prefix }) };
+/** The marker of a log that is there. */
+export async function requireMarker(
+  connection: Connection,
+  { url, streamPrefix: prefix }: EventStoreDbReaderOptions,
+): Promise<Marker> {
+  const marker = await untilAnswered(() => readMarker(connection, prefix));
+  if (!marker) throw new UnusableLog(`there is no log under ${prefix} at ${addressIn(url)}`);
+  return marker;
+}
+
+export async function openLog(connection: Connection, prefix: string, marker: Marker): Promise<Log> {
+  const { ledger, begin } = marker;
+  return { ledger, prefix, begin, epoch: await readEpoch(connection, { ledger, prefix }) };
 }
 
 /** Opens something on a connection; where that fails, says why in one line. */
-async function withConnection<Opened>(
+export async function withConnection<Opened>(
   { url, answerMs }: { url: string; answerMs?: number },
   open: (connection: Connection) => Promise<Opened>,
 ): Promise<Opened> {

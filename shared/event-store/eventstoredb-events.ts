@@ -4,6 +4,7 @@ import { hasEscapedKey, readJson } from "../verification/read-json.ts";
 import { DamagedEvent } from "./damaged-event.ts";
 import { EPOCH, UnusableLog } from "./event-store.ts";
 import type { BinaryEvent, ServerPosition } from "./eventstoredb-client.ts";
+import type { Erasure, FormerPosition, MovedEvent } from "./moved-event.ts";
 import {
   openText,
   readSalted,
@@ -14,7 +15,13 @@ import {
 } from "./sealed-content.ts";
 
 /** Whose log it is, and where it lies on the server. */
-export type Log = { ledger: string; prefix: string; epoch: bigint };
+export type Log = {
+  ledger: string;
+  prefix: string;
+  epoch: bigint;
+  /** The own position behind which everything of it stands. */
+  begin: bigint;
+};
 
 /** How an event's body is kept: not at all without content. */
 type Body = "none" | "plain" | "sealed";
@@ -31,6 +38,9 @@ type Kept = {
    *  `JSON.parse`, and that is not exact then. */
   data: JsonObject | string;
   meta: Meta;
+  /** Of an event that came from another log: [epoch, own position], oldest first. */
+  was?: [number, string][];
+  erasure?: Erasure;
 };
 
 /** An event as the client gives it. */
@@ -56,11 +66,8 @@ const hex = (bytes: Uint8Array): string =>
 /** The UUIDv8 of the leaf hash. The server takes two events with one id for the same: with this they are. */
 export function serverId(leaf: Uint8Array): string {
   const digits = uuidV8(leaf).toString("hex");
-  const cuts = [0, 8, 12, 16, 20, 32];
-  return cuts
-    .slice(1)
-    .map((cut, index) => digits.slice(cuts[index], cut))
-    .join("-");
+  const [head, tail] = [digits.slice(0, 8), digits.slice(20)];
+  return `${head}-${digits.slice(8, 12)}-${digits.slice(12, 16)}-${digits.slice(16, 20)}-${tail}`;
 }
 
 /** An event as the server is to keep it. Metadata has to be a plain Uint8Array: the client would write any
@@ -72,7 +79,7 @@ export function encode(ledger: string, event: NewEvent, key: Uint8Array | undefi
   const kept =
     `{"ledger":"${ledger}","stream":"${stream}","id":"${id}","leaf":"${hex(leaf)}",` +
     `"dataSalt":"${hex(dataSalt)}","body":"${body}",` +
-    `"data":${hasEscapedKey(data) ? JSON.stringify(data) : data},"meta":${metaJson}}`;
+    `"data":${hasEscapedKey(data) ? JSON.stringify(data) : data},"meta":${metaJson}${besideOf(event)}}`;
   return {
     id: serverId(leaf),
     contentType: "application/octet-stream",
@@ -81,6 +88,18 @@ export function encode(ledger: string, event: NewEvent, key: Uint8Array | undefi
     metadata: utf8.encode(kept),
   };
 }
+
+/** What a move has put beside the event. */
+function besideOf({ was, erasure }: NewEvent & Partial<MovedEvent>): string {
+  const former = was && JSON.stringify(was.map(({ epoch, own }) => [Number(epoch), `${own}`]));
+  return (former ? `,"was":${former}` : "") + (erasure ? `,"erasure":${JSON.stringify(erasure)}` : "");
+}
+
+/** The same, read. */
+export const besideIn = ({ kept }: OurEvent): { was?: readonly FormerPosition[]; erasure?: Erasure } => ({
+  ...(kept.was ? { was: kept.was.map(([epoch, own]) => ({ epoch: BigInt(epoch), own: BigInt(own) })) } : {}),
+  ...(kept.erasure ? { erasure: kept.erasure } : {}),
+});
 
 function bodyOf(
   place: { ledger: string; stream: string; revision: number },
@@ -92,7 +111,10 @@ function bodyOf(
 }
 
 /** An event of this ledger's log; undefined for anything else that the server has. */
-export function ours({ ledger, prefix }: Log, event: ServerEvent | undefined): OurEvent | undefined {
+export function ours(
+  { ledger, prefix }: Pick<Log, "ledger" | "prefix">,
+  event: ServerEvent | undefined,
+): OurEvent | undefined {
   if (!event?.streamId.startsWith(prefix)) return undefined;
   const kept = event.metadata as Partial<Kept> | null | undefined; // A stranger's has another shape.
   if (typeof kept !== "object" || kept === null || kept.ledger !== ledger) return undefined;

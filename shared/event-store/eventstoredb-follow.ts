@@ -21,7 +21,7 @@ export type Subscription = {
 };
 
 /** Which streams, after which position, and how long nothing may come before that is said. */
-export type Wanted = { prefix: string; after: ServerPosition | "start" | "end"; quietMs: number };
+export type Wanted = { prefix: string; after: ServerPosition | "end"; quietMs: number };
 
 const EVENTS_MAX = 250;
 /** How much the server looks through before it says how far it is. */

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { JSONEventData } from "@eventstore/db-client";
 import { UnusableLog } from "./event-store.ts";
 import type { Connection } from "./eventstoredb-client.ts";
+import { ownPosition } from "./eventstoredb-events.ts";
 import { isWrongRevision } from "./eventstoredb-failures.ts";
 
 /** What the marker stream can say. It begins by naming the ledger; a move from another log says when it
@@ -10,7 +11,12 @@ export type MarkerType = "log.opened" | "log.moving" | "log.moved";
 export type MarkerEvent = { type: MarkerType; data: Readonly<Record<string, unknown>>; revision: number };
 
 /** What is known of the log from its marker. */
-export type Marker = { ledger: string; last: MarkerEvent };
+export type Marker = {
+  ledger: string;
+  /** Where it begins: nothing of the log stands before it. */
+  begin: bigint;
+  last: MarkerEvent;
+};
 
 const FORMAT = 1;
 const TYPES: readonly string[] = ["log.opened", "log.moving", "log.moved"];
@@ -18,6 +24,9 @@ const TYPES: readonly string[] = ["log.opened", "log.moving", "log.moved"];
 /** The marker stream tells which ledger's log lies under a prefix. Its name has no dash, so that it is no
  *  stream of the log. */
 export const markerStream = (prefix: string): string => `${prefix}ledger`;
+
+/** What the marker begins with. */
+export const openedData = (ledger: string) => ({ ledger, format: FORMAT });
 
 /** Adds to the marker at a revision; false where somebody else was faster. */
 export async function appendMarker(
@@ -60,6 +69,7 @@ export async function readMarker(connection: Connection, prefix: string): Promis
   const { type, data, revision } = last;
   return {
     ledger: String(opened.ledger),
+    begin: ownPosition(first),
     last: { type: type as MarkerType, data: data as MarkerEvent["data"], revision: Number(revision) },
   };
 }
@@ -67,7 +77,7 @@ export async function readMarker(connection: Connection, prefix: string): Promis
 /** The marker, made where there is none. Of several who make it at once one wins, and the others read what it
  *  wrote. Also the append with which the connection is warmed up: many at once on a cold one may hang. */
 export async function makeMarker(connection: Connection, prefix: string, ledger: string): Promise<Marker> {
-  const data = { ledger, format: FORMAT };
+  const data = openedData(ledger);
   await appendMarker(connection, prefix, { type: "log.opened", data, revision: 0 });
   const marker = await readMarker(connection, prefix);
   if (!marker)

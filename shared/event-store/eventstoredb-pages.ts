@@ -51,12 +51,15 @@ export async function streamPage(
 }
 
 /** The last event of this ledger that began an epoch says which one it is now. */
-export async function readEpoch(connection: Connection, log: Omit<Log, "epoch">): Promise<bigint> {
+export async function readEpoch(
+  connection: Connection,
+  log: Pick<Log, "ledger" | "prefix">,
+): Promise<bigint> {
   const stream = `${log.prefix}${streamOf(typeid("ledger", Buffer.from(log.ledger, "hex")))}`;
   for (let from: bigint | "end" = "end"; ; ) {
     const page: Events = await streamPage(connection, stream, { from, count: PAGE_EVENTS, backwards: true });
     for (const event of page.events) {
-      const data = ours({ ...log, epoch: 0n }, event)?.kept.data;
+      const data = ours(log, event)?.kept.data;
       if (event.type !== "ledger.epoch_started" || typeof data !== "object") continue;
       return BigInt(Number(data.epoch));
     }
@@ -66,17 +69,17 @@ export async function readEpoch(connection: Connection, log: Omit<Log, "epoch">)
   }
 }
 
-/** Where to read on after an own position. */
-export const placeOf = (own: bigint): ServerPosition | "start" =>
-  own <= 0n ? "start" : { commit: own, prepare: own };
+/** The place of an own position. */
+export const placeOf = (own: bigint): ServerPosition => ({ commit: own, prepare: own });
 
 export type Pages = ReturnType<typeof openPages>;
 
 /** Everything that the server has, a page at a time, and what of it is ours. */
 export function openPages(connection: Connection, log: Log) {
-  /** The newest event of ours that was ever seen: whoever looks for the head need not look behind it. */
-  let known = 0n;
-  const wire = (own: bigint): Position => (own === 0n ? 0n : log.epoch * EPOCH + own);
+  /** The newest event of ours that was ever seen: whoever looks for the head need not look behind it. Before
+   *  there is one it is where the log begins. */
+  let known = log.begin;
+  const wire = (own: bigint): Position => (own === log.begin ? 0n : log.epoch * EPOCH + own);
 
   const allPage = async (page: PageRequest): Promise<Events> =>
     eventsOf(await untilAnswered(() => connection.readAll(page)), page.count);

@@ -6,6 +6,7 @@ import { decodeAll, type Log, type OurEvent } from "./eventstoredb-events.ts";
 import { lastingFailure } from "./eventstoredb-failures.ts";
 import { type Heard, type Subscription, subscribe } from "./eventstoredb-follow.ts";
 import { beforeNext, PAGE_EVENTS, type Pages, pause, placeOf, streamPage } from "./eventstoredb-pages.ts";
+import { openPositions } from "./eventstoredb-positions.ts";
 import type { StreamKeys } from "./sealed-content.ts";
 
 export type Reading = {
@@ -29,7 +30,7 @@ const SEARCH_QUIET_MS = 1000;
 /** The reading half of the store. */
 export function eventStoreDbReading(
   reading: Reading,
-): Pick<EventReader, "read" | "readAll" | "follow" | "head" | "at"> {
+): Pick<EventReader, "read" | "readAll" | "follow" | "head" | "at" | "renumbered"> {
   const { connection, log, pages, keys } = reading;
   const { client } = connection;
   const decode = (events: readonly OurEvent[]) => decodeAll(log, events, keys);
@@ -51,7 +52,7 @@ export function eventStoreDbReading(
     { limit = Number.POSITIVE_INFINITY, kind }: { limit?: number; kind?: string } = {},
   ): AsyncGenerator<RecordedEvent> {
     if (limit <= 0) return;
-    const own = ownAfter(after, log.epoch);
+    const own = ownAfter(after, log);
     const prefix = kind === undefined ? undefined : `${log.prefix}${word(kind)}-`;
     const until = await pages.end();
     const found =
@@ -75,8 +76,7 @@ export function eventStoreDbReading(
   }
 
   async function* follow(after: Position, signal: AbortSignal): AsyncGenerator<RecordedEvent> {
-    let from: ServerPosition | "start" | "end" =
-      after / EPOCH > log.epoch ? "end" : placeOf(ownAfter(after, log.epoch));
+    let from: ServerPosition | "end" = after / EPOCH > log.epoch ? "end" : placeOf(ownAfter(after, log));
     let last = after;
     for (let tries = 0; !signal.aborted; ) {
       const wanted = { prefix: log.prefix, after: from, quietMs: reading.quietMs ?? QUIET_MS };
@@ -112,7 +112,10 @@ export function eventStoreDbReading(
     return event && (await decode([event]))[0];
   }
 
-  return { read, readAll, follow, at, head: pages.head };
+  const renumbered = (epoch: bigint, own: bigint) =>
+    openPositions(connection, log).renumbered(pages, epoch, own);
+
+  return { read, readAll, follow, at, head: pages.head, renumbered };
 }
 
 /** Events of the streams whose names begin so: the server looks for them, and only they are sent. */
@@ -165,8 +168,13 @@ async function hear(
   }
 }
 
-/** A position of an older epoch names the same place in this log; one of a newer epoch names nothing here. */
-const ownAfter = (after: Position, epoch: bigint): bigint => (after / EPOCH > epoch ? EPOCH : after % EPOCH);
+/** A position of an older epoch names the same place in this log; one of a newer epoch names nothing here.
+ *  What stands before its beginning is not of this log. */
+function ownAfter(after: Position, { epoch, begin }: Log): bigint {
+  if (after / EPOCH > epoch) return EPOCH;
+  const own = after % EPOCH;
+  return own > begin ? own : begin;
+}
 
 function word(kind: string): string {
   if (!/^[a-z_]+$/.test(kind)) throw new RangeError(`${kind} is not a kind of stream`);

@@ -7,4 +7,4 @@ export type FormerPosition = { epoch: bigint; own: bigint };
 export type Erasure = { reason: string; erasedAt: string };
 
 /** An event that comes from another log, with what is known beside it. It is no part of the leaf. */
-export type MovedEvent = NewEvent & { was?: readonly FormerPosition[]; erasure?: Erasure };
+export type MovedEvent = NewEvent & { was: readonly FormerPosition[]; erasure?: Erasure };

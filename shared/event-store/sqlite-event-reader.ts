@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { RecordedEvent } from "../domain/event.ts";
 import { EPOCH, type EventReader, type EventStore, type Position } from "./event-store.ts";
 import { type EventRow, openLogFile, toEvent } from "./sqlite-log-file.ts";
+import { formerPosition } from "./sqlite-move.ts";
 
 const PAGE_EVENTS = 500;
 const PAGE_CHARACTERS = 4 * 1024 * 1024;
@@ -15,7 +16,7 @@ type Page = { events: RecordedEvent[]; more: boolean };
 export function sqliteReading(
   log: () => { db: DatabaseSync; ledger: string; epoch: bigint },
   wakes: Wakes,
-): Pick<EventStore, "read" | "readAll" | "follow" | "head" | "at"> {
+): Pick<EventStore, "read" | "readAll" | "follow" | "head" | "at" | "renumbered"> {
   const prepared = new Map<string, { db: DatabaseSync; statement: StatementSync }>();
   const statement = (sql: string): StatementSync => {
     const { db } = log();
@@ -97,7 +98,9 @@ export function sqliteReading(
     return page(`SELECT ${COLUMNS} FROM events WHERE position = ?`, position % EPOCH).events[0];
   }
 
-  return { read, readAll, follow, at, head: async () => head() };
+  const renumbered = async (epoch: bigint, own: bigint) => formerPosition(log().db, epoch, own);
+
+  return { read, readAll, follow, at, head: async () => head(), renumbered };
 }
 
 /** A position of an older epoch names the same place in this log; one of a newer epoch names nothing here. */

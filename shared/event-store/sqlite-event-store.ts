@@ -26,6 +26,8 @@ export type SqliteEventStoreOptions = {
   /** Called when the disk can no longer be trusted (a failed fsync or read): answer what is open, then end
    *  the process. */
   onFault?: (error: Error) => void;
+  /** The ledger whose log is begun where there is none; a new one otherwise. */
+  ledger?: string;
   /** Called for a connection that was opened (again): for tests that set pragmas of their own. */
   onOpen?: (db: DatabaseSync) => void;
 };
@@ -59,7 +61,7 @@ export function openSqliteEventStore(
 ): EventStore & { readonly db: DatabaseSync } {
   const lock = lockLog(folder);
   const open = (): OpenLog => {
-    const file = openLogFile(folder, { create: randomBytes(16).toString("hex") });
+    const file = openLogFile(folder, { create: options.ledger ?? randomBytes(16).toString("hex") });
     options.onOpen?.(file.db);
     const at = file.db.prepare("SELECT position, leaf FROM events WHERE stream = ? AND revision = ?");
     at.setReadBigInts(true);

@@ -5,6 +5,7 @@ import type { JsonObject, Meta, RecordedEvent } from "../domain/event.ts";
 import { readJson } from "../verification/read-json.ts";
 import { DamagedEvent } from "./damaged-event.ts";
 import { EPOCH, UnusableLog } from "./event-store.ts";
+import { MOVE_TABLES, refuseMoved } from "./sqlite-move.ts";
 
 /** "RLGR": how a log is told from another program's SQLite file. */
 const APPLICATION_ID = 0x524c4752;
@@ -73,6 +74,7 @@ export function openLogFile(folder: string, mode: LogFileMode): LogFile {
     db.exec("PRAGMA busy_timeout = 5000");
     checkHeader(db, path, mode); // First of all: a file that is not ours stays as it was.
     if (mode.readOnly !== true) {
+      refuseMoved(db, path);
       db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
       // Ids of commands lie anywhere in the indexes: a page that is changed often is copied back less often.
       db.exec("PRAGMA wal_autocheckpoint = 4000");
@@ -111,7 +113,10 @@ function checkHeader(db: DatabaseSync, path: string, mode: LogFileMode): void {
       `${path} has data format ${format}, newer than this program's ${FORMAT}: upgrade Runledger`,
     );
   }
-  const found = db.prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY sql").all();
+  const found = db
+    .prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY sql")
+    .all()
+    .filter(({ sql }) => !MOVE_TABLES.includes(String(sql)));
   const expected = [...SCHEMA].sort();
   if (found.length !== expected.length || found.some((row, index) => row.sql !== expected[index])) {
     report(`${path} does not have the schema of a Runledger log: somebody changed it`, mode);

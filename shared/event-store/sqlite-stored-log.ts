@@ -1,6 +1,8 @@
 import { DamagedEvent } from "./damaged-event.ts";
 import { EPOCH, type Position } from "./event-store.ts";
+import type { Erasure, FormerPosition } from "./moved-event.ts";
 import { type EventRow, openLogFile } from "./sqlite-log-file.ts";
+import { besideEvents, movedTo } from "./sqlite-move.ts";
 
 /** An event as its row has it, unparsed. */
 export type StoredRow = {
@@ -43,6 +45,7 @@ export function openSqliteStoredLog(folder: string) {
     );
   const erasure = () => prepare("SELECT 1 FROM erasures WHERE position = ?");
   let lastBefore: ReturnType<typeof before> | undefined;
+  let copying: ReturnType<typeof besideEvents> | undefined;
   let isErased: ReturnType<typeof erasure> | undefined;
 
   function* events(): Generator<StoredRow> {
@@ -67,6 +70,18 @@ export function openSqliteStoredLog(folder: string) {
       lastBefore ??= before();
       const row = lastBefore.get(stream, position - base);
       return row && { revision: Number(row.revision), leaf: row.leaf as Uint8Array };
+    },
+    /** Where it was moved to, if it was. */
+    movedTo: movedTo(db),
+    epoch,
+    head: (): Position => {
+      const own = prepare("SELECT max(position) AS head FROM events").get()?.head as bigint | null;
+      return own === null ? 0n : base + own;
+    },
+    /** What a copy has to keep beside the event. */
+    beside(position: Position): { was?: readonly FormerPosition[]; erasure?: Erasure } {
+      copying ??= besideEvents(db);
+      return copying(position - base);
     },
     isErased(position: Position): boolean {
       isErased ??= erasure();

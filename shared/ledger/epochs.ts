@@ -1,7 +1,9 @@
-import { EPOCH, type EventStore, type Position } from "../event-store/event-store.ts";
+import { EPOCH, type EventReader, type Position } from "../event-store/event-store.ts";
 import { newId } from "../verification/ids.ts";
 import { ledgerStream } from "./found.ts";
 import type { Ledger } from "./ledger.ts";
+
+type Reading = Pick<EventReader, "ledger" | "head" | "at" | "read" | "renumbered">;
 
 /** What a reader's position is in this log: one to go on from, one that has another number now, or none. */
 export type PositionCheck =
@@ -12,7 +14,7 @@ export type PositionCheck =
   | { ok: false; code: "position_unknown" };
 
 /** Whether reading may go on after a position: 0 is the beginning, any other must be an event's. */
-export async function checkPosition(store: EventStore, after: Position): Promise<PositionCheck> {
+export async function checkPosition(store: Reading, after: Position): Promise<PositionCheck> {
   if (after === 0n) return { ok: true };
   const head = await store.head();
   if (after === head) return { ok: true };
@@ -24,7 +26,7 @@ export async function checkPosition(store: EventStore, after: Position): Promise
 
 /** Where a position of an older epoch is now; undefined when it is not of an older one. What the log had
  *  beyond the end of that epoch as it is recorded is lost: then it is that end. */
-export async function movedPosition(store: EventStore, after: Position): Promise<Position | undefined> {
+export async function movedPosition(store: Reading, after: Position): Promise<Position | undefined> {
   const epoch = (await store.head()) / EPOCH;
   if (after / EPOCH >= epoch || after % EPOCH === 0n) return undefined;
   let own = after % EPOCH;
@@ -32,6 +34,7 @@ export async function movedPosition(store: EventStore, after: Position): Promise
     if (event.type !== "ledger.epoch_started" || BigInt(Number(event.data.epoch)) <= after / EPOCH) continue;
     const end = BigInt(String(event.data.previousPosition)) % EPOCH;
     if (end < own) own = end;
+    own = (await store.renumbered?.(BigInt(Number(event.data.epoch)), own)) ?? own;
   }
   return epoch * EPOCH + own;
 }
@@ -44,16 +47,24 @@ export type EpochStarted = {
   leaf: Uint8Array;
 };
 
-/** Records that the log goes on from another place than its readers may know. The new epoch is higher than
- *  the log's own and than that of any position in `seen`. The store must be opened again before positions
- *  are given out. */
-export async function startEpoch(ledger: Ledger, seen: readonly Position[]): Promise<EpochStarted> {
+/** The epoch after a log's own, and after that of any position in `seen`. */
+export const epochAfter = (head: Position, seen: readonly Position[]): bigint =>
+  [head, ...seen].reduce((most, position) => (position / EPOCH > most ? position / EPOCH : most), 0n) + 1n;
+
+/** Records that the log goes on from another place than its readers may know: with a new epoch, or, after a
+ *  move, with the one that was meant and after the last position that it had where it came from. The store
+ *  must be opened again before positions are given out. */
+export async function startEpoch(
+  ledger: Ledger,
+  seen: readonly Position[],
+  moved?: { epoch: bigint; head: Position },
+): Promise<EpochStarted> {
   const { store } = ledger;
-  const previousPosition = await store.head();
-  const last = await store.at(previousPosition);
+  const end = await store.head();
+  const last = await store.at(end);
   if (!last) throw new RangeError("an empty log has no epoch to end");
-  const epochs = [previousPosition, ...seen].map((position) => Number(position / EPOCH));
-  const epoch = Math.max(...epochs) + 1;
+  const previousPosition = moved?.head ?? end;
+  const epoch = Number(moved?.epoch ?? epochAfter(end, seen));
   const previousLeafHash = Buffer.from(last.leaf).toString("hex");
   const data = { epoch, previousPosition: `${previousPosition}`, previousLeafHash };
   const { events } = await ledger.record(ledgerStream(ledger.id), {

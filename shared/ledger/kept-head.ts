@@ -9,7 +9,11 @@ export async function checkHead(store: EventStore, vault: Pick<Vault, "head">): 
 }
 
 /** Refuses, in one line, a log that lacks what is known of it elsewhere. */
-export async function checkKept(store: EventStore, kept: KeptHead, where: string): Promise<void> {
+export async function checkKept(
+  store: Pick<EventStore, "ledger" | "head" | "at" | "read">,
+  kept: KeptHead,
+  where: string,
+): Promise<void> {
   const head = await store.head();
   const older = kept.position / EPOCH < head / EPOCH;
   const position = older ? ((await movedPosition(store, kept.position)) ?? 0n) : kept.position;
