@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 import { checkPosition } from "../../shared/ledger/epochs.ts";
+import { eventJson } from "../../shared/ledger/event-json.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import type { Clock } from "../../shared/platform/clock.ts";
 import { Problem } from "../../shared/platform/errors.ts";
@@ -8,7 +9,7 @@ import { kindOf } from "../../shared/verification/ids.ts";
 import { eventExample } from "./examples.ts";
 import { parsePosition } from "./headers.ts";
 import { answer, type Route, route } from "./route.ts";
-import { EventJson, eventJson, readsContent } from "./run-json.ts";
+import { EventJson, readsContent } from "./run-json.ts";
 import { minPositionQuery, Position, pageSizeQuery } from "./views.ts";
 
 export type FeedDeps = {

@@ -1,9 +1,7 @@
 import { z } from "zod";
 import type { RecipientRuns, RunRow } from "../../projections/runs/runs.table.ts";
 import type { StepRow } from "../../projections/steps/steps.table.ts";
-import type { RecordedEvent } from "../../shared/domain/event.ts";
 import { openStatuses, terminalStatuses } from "../../shared/domain/run/run.ts";
-import { wireIdOf } from "../../shared/verification/ids.ts";
 import type { Principal } from "./route.ts";
 
 export const statuses = [...openStatuses, ...terminalStatuses] as const;
@@ -189,22 +187,3 @@ export const EventJson = z
     hash: z.string(),
   })
   .meta({ id: "Event" });
-
-/** A recorded event as the API shows it: structure and content merged as `data`. Content that is not shown
- *  says why. */
-export function eventJson(event: RecordedEvent, content: boolean) {
-  const { dataSalt: _, contentSalt: __, ...meta } = event.meta;
-  const shown = content ? event.content : undefined;
-  return {
-    id: event.id,
-    stream: wireIdOf(event.stream),
-    type: event.type,
-    revision: event.revision,
-    position: `${event.position}`,
-    data: { ...event.data, ...shown },
-    ...(meta.contentHash !== null && !content ? { redacted: true } : {}),
-    ...(meta.contentHash !== null && event.content === undefined ? { erased: true } : {}),
-    meta,
-    hash: Buffer.from(event.leaf).toString("hex"),
-  };
-}

@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { listSteps, type StepRow } from "../../projections/steps/steps.table.ts";
+import { eventJson } from "../../shared/ledger/event-json.ts";
 import { streamOf } from "../../shared/verification/ids.ts";
 import { eventExample, pageExample, stepExample } from "./examples.ts";
 import { answer, type Route, route } from "./route.ts";
-import { EventJson, eventJson, readsContent, StepJson, stepJson } from "./run-json.ts";
+import { EventJson, readsContent, StepJson, stepJson } from "./run-json.ts";
 import { type ReadDeps, RunParams, readRun } from "./runs.ts";
 import { answerList, listing, listQuery, minPositionQuery, pageOf, pageSizeQuery } from "./views.ts";
 
