@@ -61,7 +61,7 @@ const utf8 = new TextEncoder();
 const NOTHING = new Uint8Array();
 
 const hex = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
+  (Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes)).toString("hex");
 
 /** The UUIDv8 of the leaf hash. The server takes two events with one id for the same: with this they are. */
 export function serverId(leaf: Uint8Array): string {

@@ -1,6 +1,5 @@
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createSecretKey, randomFillSync } from "node:crypto";
 import type { JsonObject } from "../domain/event.ts";
-import { canonical } from "../verification/canonical.ts";
 import { readJson } from "../verification/read-json.ts";
 
 /** Where the keys are under which content is sealed: one for each stream, 32 random bytes. */
@@ -23,26 +22,41 @@ const CIPHER = "aes-256-gcm";
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
+/** JCS of [ledger, stream, revision]. */
 const nameOf = ({ ledger, stream, revision }: Place): Buffer =>
-  Buffer.from(canonical([ledger, stream, revision]));
+  Buffer.from(`["${ledger}",${JSON.stringify(stream)},${revision}]`);
 
 /** JCS of `{content, salt}`, out of content that is canonical JSON already. */
 export const saltedText = (content: string, salt: Uint8Array): string =>
   `{"content":${content},"salt":"${Buffer.from(salt).toString("hex")}"}`;
 
+const pool = Buffer.allocUnsafe(NONCE_BYTES * 512);
+let poolUsed = pool.length;
+
+/** Random bytes from a pool: a call to the system for each would cost more than the sealing. */
+function nonce(): Buffer {
+  if (poolUsed === pool.length) {
+    randomFillSync(pool);
+    poolUsed = 0;
+  }
+  poolUsed += NONCE_BYTES;
+  return Buffer.copyBytesFrom(pool, poolUsed - NONCE_BYTES, NONCE_BYTES);
+}
+
 /** Nonce ‖ ciphertext ‖ tag: AES-256-GCM under a random nonce, bound to the place. */
 export function sealText(key: Uint8Array, place: Place, text: string): Buffer {
-  const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
+  const used = nonce();
+  // As a key object: Node takes three times as long where it is given bytes.
+  const cipher = createCipheriv(CIPHER, createSecretKey(key), used, { authTagLength: TAG_BYTES });
   cipher.setAAD(nameOf(place));
-  return Buffer.concat([nonce, cipher.update(text, "utf8"), cipher.final(), cipher.getAuthTag()]);
+  return Buffer.concat([used, cipher.update(text, "utf8"), cipher.final(), cipher.getAuthTag()]);
 }
 
 /** What was sealed under this key at this place; throws where it was not, or was changed. */
 export function openText(key: Uint8Array, place: Place, sealed: Uint8Array): string {
   const tagAt = sealed.byteLength - TAG_BYTES;
   if (tagAt < NONCE_BYTES) throw new RangeError("its sealed content is cut off");
-  const decipher = createDecipheriv(CIPHER, key, sealed.subarray(0, NONCE_BYTES), {
+  const decipher = createDecipheriv(CIPHER, createSecretKey(key), sealed.subarray(0, NONCE_BYTES), {
     authTagLength: TAG_BYTES,
   });
   decipher.setAAD(nameOf(place));

@@ -75,16 +75,15 @@ function appending(test: Promises) {
   });
 
   test("appends all or nothing", async (store) => {
-    const { last: taken } = await written(store, several(1));
-    const { stream, last } = await written(store, several(1));
+    const { stream, events: two, last } = await written(store, several(2));
     const head = await store.head();
-    const events = sealed(store.ledger, stream, [{}, {}, { id: taken.id }], last);
-    await expect(store.append(stream, 1, events)).rejects.toThrow(VersionConflict);
-    expect(await all(store.read(stream))).toHaveLength(1);
+    const late = sealed(store.ledger, stream, [{}, {}, {}], two[0]);
+    await expect(store.append(stream, 1, late)).rejects.toThrow(VersionConflict);
+    expect(await all(store.read(stream))).toHaveLength(2);
     expect(await store.head()).toBe(head);
     const again = sealed(store.ledger, stream, [{}, {}], last);
-    await store.append(stream, 1, again);
-    expect(leaves((await all(store.read(stream))).slice(1))).toEqual(leaves(again));
+    await store.append(stream, 2, again);
+    expect(leaves((await all(store.read(stream))).slice(2))).toEqual(leaves(again));
   });
 
   test("refuses a gap", async (store) => {
@@ -116,20 +115,21 @@ function appending(test: Promises) {
   });
 
   test("refuses a known event id with other bytes at an old revision", async (store) => {
-    const { stream, events, last } = await written(store, several(3));
+    const { stream, events } = await written(store, several(3));
     const again = sealed(store.ledger, stream, [{ id: events[1]?.id ?? "", data: { number: 7 } }], events[0]);
     await expect(store.append(stream, 1, again)).rejects.toThrow(VersionConflict);
-    const later = sealed(store.ledger, stream, [{ id: events[1]?.id ?? "" }], last);
-    await expect(store.append(stream, 3, later)).rejects.toThrow(VersionConflict);
     expect(leaves(await all(store.read(stream)))).toEqual(leaves(events));
   });
 
-  test("refuses an event id that another stream has", async (store) => {
-    const { last } = await written(store, several(1));
+  test("refuses an event id that the log has already, and all that was to be appended with it", async (store) => {
+    const { stream, events, last } = await written(store, several(3));
+    const later = sealed(store.ledger, stream, [{ id: events[1]?.id ?? "" }], last);
+    await expect(store.append(stream, 3, later)).rejects.toThrow(VersionConflict);
     const other = newStream();
-    const taken = sealed(store.ledger, other, [{ id: last.id }]);
+    const taken = sealed(store.ledger, other, [{}, {}, { id: last.id }]);
     await expect(store.append(other, 0, taken)).rejects.toThrow(VersionConflict);
     expect(await all(store.read(other))).toEqual([]);
+    expect(await all(store.read(stream))).toHaveLength(3);
   });
 
   test("refuses an event whose chain does not lead to the one before it", async (store) => {

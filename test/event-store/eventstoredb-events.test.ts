@@ -17,7 +17,7 @@ import type { StreamKeys } from "../../shared/event-store/sealed-content.ts";
 import { canonical, encodeLeaf, encodeMeta, leafHash } from "../../shared/verification/canonical.ts";
 import { sealed } from "../support/sealed.ts";
 
-const log: Log = { ledger: "0123456789abcdef0123456789abcdef", prefix: "rl.", epoch: 3n };
+const log: Log = { ledger: "0123456789abcdef0123456789abcdef", prefix: "rl.", epoch: 3n, begin: 1n };
 const key = Buffer.alloc(32, 7);
 const keys = { keyOf: async () => key, find: async () => new Map([["run-1", key]]) };
 
