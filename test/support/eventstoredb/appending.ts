@@ -111,7 +111,7 @@ export function appending(deps: Deps) {
 
 type Pending = { append: Append; answered: Answered; untilMs: number };
 
-/** `BatchAppend`: many appends over one call, each answered by itself; one fault of the call ends them all. */
+/** `BatchAppend`: many appends over one call, each answered by itself; a fault of the call ends them all. */
 export function batchAppending(deps: Deps) {
   return (call: BatchCall) => {
     const pending = new Map<string, Pending>();

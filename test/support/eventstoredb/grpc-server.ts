@@ -58,10 +58,7 @@ export function openGrpcServer(store: StoredStreams) {
       getSupportedMethods: (_call: unknown, done: Done) => done(null, methods()),
     });
     next.addService(gossipService, { read: readGossip });
-    ownPort = await new Promise<number>((resolve, reject) => {
-      const bound = (error: Error | null, at: number) => (error ? reject(error) : resolve(at));
-      next.bindAsync(`127.0.0.1:${port}`, grpc.ServerCredentials.createInsecure(), bound);
-    });
+    ownPort = await bind(next, port);
     server = next;
     return ownPort;
   }
@@ -91,6 +88,23 @@ export function openGrpcServer(store: StoredStreams) {
   }
 
   return { listen, command };
+}
+
+const TRIES_MAX = 20;
+
+/** At the port that was asked for; or at one below those that the system gives to outgoing connections, so
+ *  that nobody takes it while the server is away. */
+async function bind(server: Server, port: number): Promise<number> {
+  for (let tries = 1; ; tries++) {
+    const wished = port === 0 ? 20_000 + Math.floor(Math.random() * 12_000) : port;
+    const bound = await new Promise<number | Error>((resolve) => {
+      const done = (error: Error | null, at: number) => resolve(error ?? at);
+      server.bindAsync(`127.0.0.1:${wished}`, grpc.ServerCredentials.createInsecure(), done);
+    });
+    if (typeof bound === "number") return bound;
+    if (tries === TRIES_MAX) throw bound;
+    await new Promise((resolve) => setTimeout(resolve, port === 0 ? 0 : 50)); // What it had is freed soon.
+  }
 }
 
 function member(host: string, port: number, state: 6 | 8) {

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readFileSync, truncateSync, writeSync } from "node:fs";
+import { existsSync, openSync, readFileSync, truncateSync, writeSync } from "node:fs";
 import { idOf, nameOf, streams } from "./protocol.ts";
 import type { Stored } from "./stored-streams.ts";
 
@@ -26,10 +26,6 @@ export function openStoredFile(path: string) {
       fd ??= openSync(path, "a");
       const append = Buffer.concat(events.map(({ bytes }) => sized(bytes)));
       writeSync(fd, sized(append));
-    },
-
-    close(): void {
-      if (fd !== undefined) closeSync(fd);
     },
   };
 }

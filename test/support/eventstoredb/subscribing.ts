@@ -80,8 +80,8 @@ function placeOf(store: StoredStreams, options: ReadReq.Options) {
   return { events, first: asked?.hasRevision() ? Number(asked.getRevision()) + 1 : start };
 }
 
-/** After so many events that were searched, whether they matched or not, a filtered subscription hears how far
- *  it is: the message, whenever it is time. */
+/** After so many events that were searched, whether they matched or not, a filtered subscription hears how
+ *  far it is: the message, whenever it is time. */
 function checkpoints(options: ReadReq.Options): (event: Stored) => Uint8Array | undefined {
   const filter = options.getFilter();
   if (!filter) return () => undefined;
