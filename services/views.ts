@@ -32,15 +32,19 @@ export async function openViews(deps: Deps) {
       await projector.started;
       progress = projector.progress;
     }
+    const rows: RowReader = await openRows(config, postgres);
+    closing.push(() => rows.close());
     if (postgres) {
       const { openPostgresProgress } = await import("./projector/postgres-progress.ts");
-      const onFault = (error: Error) => log.error({ err: error }, "progress.faulted");
-      const watched = await openPostgresProgress(postgres, { onFault });
+      const { viewsChannel } = await import("../projections/postgres-row-store.ts");
+      const watched = await openPostgresProgress(postgres, {
+        views: () => rows.views(),
+        channel: viewsChannel(postgres.schema),
+        onFault: (error) => log.error({ err: error }, "progress.faulted"),
+      });
       closing.push(() => watched.close());
       progress = watched;
     }
-    const rows: RowReader = await openRows(config, postgres);
-    closing.push(() => rows.close());
     return { rows, progress, close };
   } catch (error) {
     await close();
