@@ -1,8 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
+import { statSync, truncateSync } from "node:fs";
+import { join } from "node:path";
 import { EventStoreDBClient, jsonEvent, streamNameFilter } from "@eventstore/db-client";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { openStoredFile } from "../support/eventstoredb/stored-file.ts";
+import { openStoredStreams } from "../support/eventstoredb/stored-streams.ts";
 import { startEventStoreDb } from "../support/servers/eventstoredb.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
 // Faults are asked of a server of one's own, which no real one would grant.
 async function open(options: { keeps?: boolean } = {}) {
@@ -246,6 +251,25 @@ describe("a server that goes away", () => {
     await expect(late).rejects.toMatchObject({ type: "deadline-exceeded" });
     expect(await waits).toMatchObject({ nextExpectedRevision: 1n });
   });
+});
+
+it("drops an append whose end is missing in its file, whole, and stores on after it", () => {
+  const path = join(temporaryFolder(), "events");
+  const file = openStoredFile(path);
+  const store = openStoredStreams({ keep: file.keep });
+  const proposed = (type: string) => {
+    const bytes = { data: Buffer.from(type), metadata: Buffer.alloc(0) };
+    return { id: randomUUID(), type, contentType: "application/octet-stream", ...bytes };
+  };
+  store.append("a", -1, [proposed("one")]);
+  store.append("a", 0, [proposed("two"), proposed("three")]);
+  const whole = openStoredFile(path);
+  expect([...whole.read()]).toEqual(store.all);
+  truncateSync(path, statSync(path).size - 1);
+  const cut = openStoredFile(path);
+  expect([...cut.read()].map(({ type }) => type)).toEqual(["one"]);
+  openStoredStreams({ keep: cut.keep }).append("a", -1, [proposed("four")]);
+  expect([...openStoredFile(path).read()].map(({ type }) => type)).toEqual(["one", "four"]);
 });
 
 it("asks a place where no event begins, and is refused", async () => {

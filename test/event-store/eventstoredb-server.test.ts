@@ -322,6 +322,12 @@ describe("a subscription", () => {
     expect(await heard(subscription, 2)).toEqual(["c", "e"]);
   });
 
+  it("with a pattern that is none is refused, and others are not disturbed", async () => {
+    const subscription = client.subscribeToAll({ filter: streamNameFilter({ regex: "(" }) });
+    await once(subscription, "error");
+    await append(newStream(), ["a"]);
+  });
+
   it("with a filter that nothing passes is told how far it is", async () => {
     const stream = newStream();
     const from = positionOf(await append(stream, ["a"]));

@@ -18,6 +18,16 @@ export function matcher(options: ReadReq.Options): Matches {
   };
 }
 
+/** Whether a filter's pattern can be searched for. */
+export function isPattern(filter: ReadReq.Options.FilterOptions | undefined): boolean {
+  const expression = filter?.getStreamIdentifier() ?? filter?.getEventType();
+  try {
+    return new RegExp(expression?.getRegex() ?? "") !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 /** Ends a call with a failure, or never where there is none. */
 export function end(call: ReadCall, failed: Failure | undefined): void {
   if (failed) call.emit("error", failed);

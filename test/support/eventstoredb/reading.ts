@@ -2,7 +2,7 @@ import type { ReadReq } from "@eventstore/db-client/generated/streams_pb.js";
 import type { Counts } from "./control.ts";
 import { failureFor, type OpenFaults } from "./faults.ts";
 import { type Failure, failure, grpc, nameOf, type ReadCall, shared, streams } from "./protocol.ts";
-import { drained, end, type Matches, matcher } from "./read-calls.ts";
+import { drained, end, isPattern, type Matches, matcher } from "./read-calls.ts";
 import type { Stored, StoredStreams } from "./stored-streams.ts";
 import type { Subscriptions } from "./subscribing.ts";
 
@@ -20,6 +20,8 @@ export function reading(deps: Deps) {
     if (refused) return end(call, refused);
     const failing = options.hasSubscription() ? undefined : faults.beforeRead();
     if (failing) return end(call, failureFor(failing));
+    if (!isPattern(options.getFilter()))
+      return end(call, failure(grpc.status.INVALID_ARGUMENT, "no pattern"));
     const all = options.getAll();
     if (all && isNowhere(store, all)) return end(call, nowhere());
     if (options.hasSubscription()) return subscriptions.open(call, options);

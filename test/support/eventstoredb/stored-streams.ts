@@ -59,7 +59,8 @@ export function openStoredStreams({ keep, now = Date.now }: Options = {}) {
     const stored = proposed.map((event, index) => {
       const place = { stream, revision: first + index, position: end, createdMs };
       const { id, type } = event;
-      const written = { ...place, id, type, bytes: encodeEvent(event, place) };
+      const { revision, position } = place;
+      const written = { id, stream, type, revision, position, bytes: encodeEvent(event, place) };
       take(written);
       return written;
     });
