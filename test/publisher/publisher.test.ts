@@ -1,4 +1,4 @@
-import { expect, it, vi } from "vitest";
+import { beforeAll, expect, it, vi } from "vitest";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
