@@ -1,7 +1,7 @@
 import { type Lease, LeaseLost, type Leases } from "../shared/leases/leases.ts";
 
-/** Does something in one of many processes at a time: under a lease of that name, until the lease is lost, and
- *  again once it is this process's turn. What it does has ended before the lease is given back. */
+/** Does something in one of many processes at a time: under a lease of that name, until the lease is lost,
+ *  and again once it is this process's turn. What it does has ended before the lease is given back. */
 export const alone =
   (leases: Leases, name: string, work: (signal: AbortSignal, lease: Lease) => Promise<void>) =>
   async (signal: AbortSignal): Promise<void> => {

@@ -12,8 +12,8 @@ const steps = [
 
 type Found = { delivery: string };
 
-/** The dispatch queue: deliveries that somebody attempts, until when that is theirs on the server's clock, and
- *  those that were attempted and will be again. Dispatchers pass each other: nobody waits for a row that
+/** The dispatch queue: deliveries that somebody attempts, until when that is theirs on the server's clock,
+ *  and those that were attempted and will be again. Dispatchers pass each other: nobody waits for a row that
  *  another is at. */
 export async function openQueueTable(
   postgres: Postgres,

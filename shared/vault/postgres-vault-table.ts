@@ -81,7 +81,8 @@ export async function openVaultTable(postgres: Postgres) {
     async keepHead(position: bigint, leaf: Uint8Array, code: Uint8Array): Promise<void> {
       await postgres.query(
         `INSERT INTO vault_head AS kept VALUES (1, $1, $2, $3)
-         ON CONFLICT (one) DO UPDATE SET position = excluded.position, leaf = excluded.leaf, code = excluded.code
+         ON CONFLICT (one) DO UPDATE
+         SET position = excluded.position, leaf = excluded.leaf, code = excluded.code
          WHERE kept.position < excluded.position`,
         [position, leaf, code],
       );

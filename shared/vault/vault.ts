@@ -16,8 +16,8 @@ export interface Vault {
   find(id: string): Promise<Buffer | undefined>;
   /** Those of these secrets that there are, looked up together. */
   findAll(ids: readonly string[]): Promise<Map<string, Buffer>>;
-  /** Gone for good when it resolves: nobody finds it any more, and of a vault in a file not even the encrypted
-   *  bytes are left. An id that nobody has: fine. */
+  /** Gone for good when it resolves: nobody finds it any more, and of a vault in a file not even the
+   *  encrypted bytes are left. An id that nobody has: fine. */
   remove(id: string): Promise<void>;
   /** The vault's own secret of that name: made of random bytes when it is first asked for, the same ever
    *  after. */

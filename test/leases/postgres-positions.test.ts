@@ -16,7 +16,7 @@ async function newPlace() {
 
 positionsContract("postgres", newPlace);
 
-it("postgres positions are not moved by who lost its lease to another, though it has not heard of it", async () => {
+it("postgres positions are not moved by who lost its lease and has not heard of it", async () => {
   const { postgres, leases, open } = await newPlace();
   const positions = await open();
   const lease = await leases.acquire("publisher", new AbortController().signal);

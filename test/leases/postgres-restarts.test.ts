@@ -2,7 +2,6 @@ import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { Lease } from "../../shared/leases/leases.ts";
 import { openPostgresLeases } from "../../shared/leases/postgres-leases.ts";
-import { openPostgresVault } from "../../shared/vault/postgres-vault.ts";
 import { type RunningPostgres, startPostgres } from "../support/servers/postgres.ts";
 import { newSharedSchema } from "../support/shared-schema.ts";
 
@@ -51,22 +50,5 @@ describe("a server that is restarted", () => {
     const next = await waiting;
     expect(next?.token).toBe(2n);
     expect(next?.signal.aborted).toBe(false);
-  }, 60_000);
-
-  it("is found again by who listens to it", async () => {
-    const { one, two } = await openTwo(1000);
-    const key = Buffer.alloc(32, 7);
-    const vaults = [
-      await openPostgresVault(one.postgres, { key }),
-      await openPostgresVault(two.postgres, { key }),
-    ];
-    await vaults[0]?.put("id", "first");
-    expect(String(await vaults[1]?.find("id"))).toBe("first");
-    await server.kill();
-    await server.restart();
-    await vi.waitFor(() => vaults[0]?.remove("id"), 10_000);
-    // Whoever was cut off forgets everything as soon as it listens again.
-    await vi.waitFor(async () => expect(await vaults[1]?.find("id")).toBeUndefined(), 10_000);
-    for (const vault of vaults) await vault.close();
   }, 60_000);
 });

@@ -58,8 +58,9 @@ describe("the key", () => {
     const { shared, close } = await twoVaults();
     const opening = openPostgresVault(await shared.open(), { key: Buffer.alloc(32, 8) });
     await expect(opening).rejects.toThrow(UnusableVault);
+    const place = `the vault in the schema ${shared.schema}`;
     await expect(opening).rejects.toThrow(
-      `the vault in the schema ${shared.schema} was made under another key than that of RUNLEDGER_SECRETS_KEY`,
+      `${place} was made under another key than that of RUNLEDGER_SECRETS_KEY`,
     );
     await close();
   });
