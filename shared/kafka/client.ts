@@ -1,6 +1,6 @@
 import type { Admin, AdminConfig, Consumer, ConsumerConfig, Producer, ProducerConfig } from "kafkajs";
 import type { KafkaConfig } from "../platform/engines.ts";
-import type { Log } from "../platform/log.ts";
+import type { KafkaLog } from "./client-log.ts";
 import { UnusableKafka } from "./errors.ts";
 import { CONNECT_MS, hangUp, type Line, openLines, RETRY, within } from "./line.ts";
 import { preflight } from "./preflight.ts";
@@ -25,8 +25,6 @@ export type KafkaClient = {
   /** Cuts every connection that is still there. */
   close(): Promise<void>;
 };
-
-export type KafkaLog = Pick<Log, "debug" | "info" | "warn">;
 
 export type KafkaOptions = {
   log: KafkaLog;
@@ -121,8 +119,18 @@ const consumerDefaults = {
 
 type Connecting = { connect(): Promise<void>; disconnect(): Promise<void> };
 
-const guarded = <Client extends Connecting>(line: Line, client: Client): Client => ({
-  ...client,
-  connect: () => within(CONNECT_MS, "take a connection", client.connect()),
-  disconnect: () => hangUp(line, () => client.disconnect()),
-});
+function guarded<Client extends Connecting>(line: Line, client: Client): Client {
+  let wasConnected = false;
+  return {
+    ...client,
+    async connect() {
+      await within(CONNECT_MS, "take a connection", client.connect());
+      wasConnected = true;
+    },
+    async disconnect() {
+      // There is nobody to say goodbye to, and the library would first try on.
+      if (!wasConnected) line.cut();
+      await hangUp(line, () => client.disconnect());
+    },
+  };
+}

@@ -2,8 +2,7 @@ import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { ISocketFactory, Kafka, KafkaConfig as KafkaJsConfig, SASLOptions } from "kafkajs";
 import type { KafkaConfig } from "../platform/engines.ts";
-import type { Log } from "../platform/log.ts";
-import { logCreatorFor } from "./client-log.ts";
+import { type KafkaLog, logCreatorFor } from "./client-log.ts";
 import { installCodecs } from "./codecs.ts";
 import { KafkaTimeout } from "./errors.ts";
 import { letIdleConnectionsRest } from "./idle.ts";
@@ -23,9 +22,9 @@ const SOCKET_MS = 3000;
 const KEEP_ALIVE_MS = 60_000;
 
 /** The library tries so often by itself; what we promise is our own deadline around it. */
-export const RETRY = { initialRetryTime: 200, maxRetryTime: 3000, factor: 0.2, multiplier: 2, retries: 5 };
+export const RETRY = { initialRetryTime: 200, maxRetryTime: 1000, factor: 0.2, multiplier: 2, retries: 5 };
 
-type LineOptions = { log: Pick<Log, "debug" | "warn">; name: string };
+type LineOptions = { log: KafkaLog; name: string };
 
 /** The library is loaded when it is first needed: it costs time at the start. */
 export async function openLines(config: KafkaConfig, { log, name }: LineOptions): Promise<() => Line> {

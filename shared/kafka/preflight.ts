@@ -5,10 +5,10 @@ import type { KafkaConfig } from "../platform/engines.ts";
 import { KafkaAway, UnusableKafka } from "./errors.ts";
 
 /** A part of the protocol, and the versions of it from the first to the last one that somebody speaks. */
-export type Api = { key: number; name: string; max: number };
+export type Api = { key: number; name: string; min?: number; max: number };
 export type Range = { min: number; max: number };
 
-/** What we use, and the newest version of each that the client speaks; it speaks all before it too. It picks the
+/** What we use, and which versions of each the client speaks, the first one being 0 unless said. It picks the
  *  highest that the broker has and does not look at the broker's lowest: that is looked at here. */
 export const apis: readonly Api[] = [
   { key: 0, name: "Produce", max: 7 },
@@ -16,7 +16,7 @@ export const apis: readonly Api[] = [
   { key: 2, name: "ListOffsets", max: 3 },
   { key: 3, name: "Metadata", max: 6 },
   { key: 8, name: "OffsetCommit", max: 5 },
-  { key: 9, name: "OffsetFetch", max: 4 },
+  { key: 9, name: "OffsetFetch", min: 1, max: 4 },
   { key: 10, name: "FindCoordinator", max: 2 },
   { key: 11, name: "JoinGroup", max: 5 },
   { key: 12, name: "Heartbeat", max: 3 },
@@ -33,9 +33,10 @@ export const saslApis: readonly Api[] = [
 
 /** What stands between us and a broker, as words of one line; empty where nothing does. */
 export function incompatibilities(needed: readonly Api[], offered: ReadonlyMap<number, Range>): string[] {
-  return needed.flatMap(({ key, name, max }) => {
+  return needed.flatMap(({ key, name, min = 0, max }) => {
     const range = offered.get(key);
     if (!range) return [`${name} is not there`];
+    if (range.max < min) return [`${name} is there up to version ${range.max}, ours begins with ${min}`];
     return range.min > max ? [`${name} is there from version ${range.min}, ours ends with ${max}`] : [];
   });
 }

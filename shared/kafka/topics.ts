@@ -1,5 +1,5 @@
 import type { Admin } from "kafkajs";
-import type { Log } from "../platform/log.ts";
+import type { KafkaLog } from "./client-log.ts";
 import { UnusableKafka } from "./errors.ts";
 
 export type TopicSettings = {
@@ -45,7 +45,7 @@ export async function ensureTopic(
   admin: Admin,
   name: string,
   settings: TopicSettings,
-  log: Pick<Log, "info" | "warn">,
+  log: KafkaLog,
 ): Promise<EnsuredTopic> {
   const { partitions, replication, config } = settings;
   const configEntries = Object.entries(config).map(([key, { value }]) => ({ name: key, value }));
