@@ -1,7 +1,11 @@
 import type { CompressionTypes, Message as Outgoing, ProducerRecord } from "kafkajs";
 import { parkedOf, refusalOf, withoutValue } from "./answers.ts";
 import type { Message, No, Verdict } from "./message.ts";
-import { Fault } from "./taking.ts";
+
+/** Nobody has acknowledged what became of a message: it is not settled. */
+export class Unanswered extends Error {
+  readonly code = "unanswered";
+}
 
 type Deps = {
   /** Resolves when every replica that has to has it. */
@@ -16,7 +20,7 @@ const GZIP: CompressionTypes = 1;
 export type Answer = (messages: readonly Message[], verdicts: ReadonlyMap<Message, Verdict>) => Promise<void>;
 
 /** Says in other topics what became of messages that nothing is recorded for, in their order. Resolves once
- *  all of it is acknowledged; a Fault where that is not so. */
+ *  all of it is acknowledged; Unanswered where that is not so. */
 export function openAnswers({ send, topics }: Deps): Answer {
   return async function answer(messages, verdicts): Promise<void> {
     const refusals: Outgoing[] = [];
@@ -30,7 +34,7 @@ export function openAnswers({ send, topics }: Deps): Answer {
       for (const some of portions(refusals)) await sendAll(topics.refusals, some);
       for (const some of portions(parked)) await sendAll(topics.parked, some);
     } catch (cause) {
-      throw new Fault("what became of a message could not be said", { cause });
+      throw new Unanswered("what became of a message could not be said", { cause });
     }
   };
 

@@ -26,7 +26,7 @@ export type Payload = Pick<
 
 /** Takes the messages of one partition. The offset goes on over those that are settled, with none left out
  *  between: recorded durably, or answered in another topic that has acknowledged it. What is thrown leaves
- *  the rest to be fetched again: a Fault, an UnreadableCodec, or the client's own. */
+ *  the rest to be fetched again: a Fault, Unanswered, an UnreadableCodec, or the client's own. */
 export async function takeBatch(deps: BatchDeps, payload: Payload): Promise<void> {
   const { topic, partition, messages } = payload.batch;
   const beating = beat(deps.clock, payload.heartbeat);

@@ -2,11 +2,12 @@ import type { Consumer, EachBatchPayload } from "kafkajs";
 import type { KafkaClient } from "../../shared/kafka/client.ts";
 import { UnreadableCodec } from "../../shared/kafka/codecs.ts";
 import { topicConfigs } from "../../shared/kafka/topics.ts";
+import { watchConsumer } from "../../shared/kafka/watchdog.ts";
 import { workspaceStream } from "../../shared/ledger/keys.ts";
 import type { Clock } from "../../shared/platform/clock.ts";
 import type { KafkaConfig } from "../../shared/platform/engines.ts";
 import type { Log } from "../../shared/platform/log.ts";
-import { openAnswers } from "./answering.ts";
+import { openAnswers, Unanswered } from "./answering.ts";
 import { type BatchDeps, takeBatch } from "./batch.ts";
 import type { Message, ReaderDeps, Verdict } from "./message.ts";
 import { openPauses } from "./pauses.ts";
@@ -40,8 +41,8 @@ export function openIngest({ ledger, kafka, config, limits, clock, log, onMessag
   const pauses = openPauses({ clock, log, topic });
   const lags = new Map<number, bigint>();
 
-  /** What a consumer does with what it fetched. */
-  function handler(consumer: Consumer, deps: BatchDeps, signal: AbortSignal) {
+  /** What a consumer does with what it fetched. `fail` ends it, for a new one to begin. */
+  function handler(consumer: Consumer, deps: BatchDeps, signal: AbortSignal, fail: (error: Error) => void) {
     return async (payload: EachBatchPayload): Promise<void> => {
       const { partition, highWatermark } = payload.batch;
       lags.set(partition, BigInt(highWatermark) - BigInt(payload.batch.firstOffset() ?? highWatermark));
@@ -52,6 +53,7 @@ export function openIngest({ ledger, kafka, config, limits, clock, log, onMessag
       } catch (error) {
         if (error instanceof Fault) void pauses.pause(consumer, error, signal);
         else if (error instanceof UnreadableCodec) void pauses.hold(consumer, partition, error, signal);
+        else if (error instanceof Unanswered) fail(error);
         else throw error; // The client's own, which it handles.
       }
     };
@@ -60,20 +62,23 @@ export function openIngest({ ledger, kafka, config, limits, clock, log, onMessag
   async function consume(consumer: Consumer, deps: BatchDeps, signal: AbortSignal): Promise<void> {
     consumer.on("consumer.group_join", ({ payload }) => {
       lags.clear();
-      pauses.assign(payload.memberAssignment[topic] ?? []);
+      const partitions = payload.memberAssignment[topic] ?? [];
+      log.info({ topic, group: groupId, partitions }, "ingest.assigned");
+      pauses.assign(partitions);
       pauses.apply(consumer); // Before anything is fetched.
     });
-    const ended = crash(consumer);
+    const failed = Promise.withResolvers<never>();
+    const watching = Promise.race([watchConsumer(consumer, { clock, signal }), failed.promise]);
+    watching.catch(() => {}); // It may end before anybody waits for that.
     await consumer.connect();
     await consumer.subscribe({ topics: [topic], fromBeginning: true });
     await consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: PARTITIONS_TOGETHER,
-      eachBatch: handler(consumer, deps, signal),
+      eachBatch: handler(consumer, deps, signal, failed.reject),
     });
-    log.info({ topic, group: groupId, workspace }, "ingest.started");
-    await Promise.race([ended, aborted(signal)]);
+    await watching;
   }
 
   async function ensureTopics(): Promise<void> {
@@ -96,6 +101,7 @@ export function openIngest({ ledger, kafka, config, limits, clock, log, onMessag
       const producer = kafka.producer();
       const answer = openAnswers({ send: producer.send, topics });
       try {
+        await producer.connect();
         const deps = { reader, take, answer, clock, onMessage };
         await consume(consumer, deps, AbortSignal.any([signal, own.signal]));
       } finally {
@@ -111,18 +117,3 @@ export function openIngest({ ledger, kafka, config, limits, clock, log, onMessag
     lag: (): number => Number([...lags.values()].reduce((sum, lag) => sum + lag, 0n)),
   };
 }
-
-/** Rejects when the consumer ends by itself. */
-function crash(consumer: Consumer): Promise<never> {
-  const ended = new Promise<never>((_, reject) => {
-    consumer.on("consumer.crash", ({ payload }) => reject(payload.error));
-  });
-  ended.catch(() => {}); // It may end before anybody waits for that.
-  return ended;
-}
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });

@@ -1,8 +1,7 @@
 import type { ProducerRecord } from "kafkajs";
 import { describe, expect, it } from "vitest";
-import { openAnswers } from "../../services/ingest/answering.ts";
+import { openAnswers, Unanswered } from "../../services/ingest/answering.ts";
 import type { Message, Verdict } from "../../services/ingest/message.ts";
-import { Fault } from "../../services/ingest/taking.ts";
 import { creates, received } from "../support/ingesting.ts";
 
 const topics = { refusals: "t.refusals", parked: "t.parked" };
@@ -109,8 +108,8 @@ describe("an answer", () => {
     });
   });
 
-  it("that nobody acknowledges is a fault: the message is not settled", async () => {
+  it("that nobody acknowledges is none: the message is not settled", async () => {
     const { answer } = answering(() => new Error("no broker"));
-    await expect(answer([[message(0), refused]])).rejects.toBeInstanceOf(Fault);
+    await expect(answer([[message(0), refused]])).rejects.toBeInstanceOf(Unanswered);
   });
 });

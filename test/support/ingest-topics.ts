@@ -52,10 +52,22 @@ export async function openTopics({ partitions = 1, brokers = "" } = {}) {
 
   return {
     client,
+    kafka,
     admin,
     config,
     address,
     send: (messages: readonly Outgoing[]) => producer.send({ topic: commands, messages: [...messages] }),
+
+    /** How many commands no ingress has settled yet. */
+    async left(): Promise<number> {
+      const [ends, [settled]] = await Promise.all([
+        admin.fetchTopicOffsets(commands),
+        admin.fetchOffsets({ groupId: config.group, topics: [commands] }),
+      ]);
+      const sum = (offsets: readonly { offset: string }[]) =>
+        offsets.reduce((all, { offset }) => all + Math.max(0, Number(offset)), 0);
+      return sum(ends) - sum(settled?.partitions ?? []);
+    },
 
     /** Everything that a topic has, each with its headers as text. */
     async read(topic: string) {
@@ -120,7 +132,8 @@ export function startIngest(ledger: Ledger, { client, config }: Topics, more: Pa
   return {
     ...ingest,
     stop,
-    lines,
+    /** What was said of its own state. */
+    lines: () => lines.filter(({ message }) => /^ingest\.(?!assigned)/.test(message)),
     told,
     /** How many messages there were of each outcome; of a refusal, of its code. */
     counts(): Record<string, number> {
