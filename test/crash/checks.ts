@@ -3,7 +3,7 @@ import { expect } from "vitest";
 import { derivedId, streamOf } from "../../shared/verification/ids.ts";
 import type { Client, Created, EventJson, RecordedAnswer } from "../support/client.ts";
 import type { Receiver } from "../support/receiver.ts";
-import type { dump } from "../support/views.ts";
+import type { Dump } from "../support/views.ts";
 import type { Book, Sent } from "./book.ts";
 import type { BatchAnswer } from "./stories.ts";
 
@@ -144,7 +144,7 @@ export function checkDeliveries(
 
 /** The first rows that differ between two states of the views; none where they are equal, column by
  *  column. */
-export function differences(one: ReturnType<typeof dump>, other: ReturnType<typeof dump>): unknown[] {
+export function differences(one: Dump, other: Dump): unknown[] {
   const text = (row: unknown) =>
     JSON.stringify(row, (_, value: unknown) =>
       typeof value === "bigint"

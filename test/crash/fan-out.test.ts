@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { cell } from "../support/cell.ts";
 import { client, type EventJson } from "../support/client.ts";
 import { openLogReader } from "../support/log-reader.ts";
 import { type SpawnedServer, spawnServer } from "../support/spawn-server.ts";
@@ -10,14 +11,14 @@ const recipients = Array.from({ length: RECIPIENTS }, (_, index) => `recipient-$
 /** Sends the creation, and kills the server once the log has so many events more: the parent's, and some
  *  of the children's. */
 async function crashWhileCreating(server: SpawnedServer, commandId: string, events: number) {
-  const log = openLogReader(server.folder);
-  const before = log.count();
+  const log = await openLogReader(server.folder);
+  const [before, after] = [await log.count(), await log.head()];
   const asked = client(server.url, server.key).create({ recipients }, commandId);
   const answered = asked.then(({ status }) => status).catch(() => undefined);
-  while (log.count() < before + events) await new Promise(setImmediate);
+  while ((await log.count()) < before + events) await new Promise(setImmediate);
   await server.kill("SIGKILL");
-  log.close();
-  return { after: `${before}`, answered: await answered };
+  await log.close();
+  return { after: `${after}`, answered: await answered };
 }
 
 const childrenOf = (events: readonly EventJson[], parentId: string | undefined) =>
@@ -35,12 +36,12 @@ async function endAll(server: SpawnedServer, children: readonly EventJson[], kil
   const { body } = await server.post<{ items: { outcome: string }[] }>("/v1/events", items("run.started"));
   expect(new Set(body.items.map(({ outcome }) => outcome))).toEqual(new Set(["recorded"]));
   if (kill) {
-    const log = openLogReader(server.folder);
-    const before = log.count();
+    const log = await openLogReader(server.folder);
+    const before = await log.count();
     const ending = server.post("/v1/events", items("run.completed")).catch(() => undefined);
-    while (log.count() === before) await new Promise(setImmediate);
+    while ((await log.count()) === before) await new Promise(setImmediate);
     await server.kill("SIGKILL");
-    log.close();
+    await log.close();
     await ending;
     await server.restart();
   }
@@ -53,7 +54,7 @@ async function endAll(server: SpawnedServer, children: readonly EventJson[], kil
 describe("a server that is killed in the middle of a fan-out of 1,000", () => {
   const seed = Number(process.env.RUNLEDGER_CRASH_SEED ?? Math.floor(Math.random() * 2 ** 32));
   const random = randomFrom(seed);
-  const rounds = Array.from({ length: 6 }, (_, round) => ({
+  const rounds = Array.from({ length: cell.isDefault ? 6 : 2 }, (_, round) => ({
     round,
     retried: round % 2 === 0,
     events: round < 2 ? 1 : 1 + Math.floor(random() * RECIPIENTS),

@@ -6,9 +6,11 @@ import { openKafka } from "../../shared/kafka/client.ts";
 import { topicConfigs } from "../../shared/kafka/topics.ts";
 import { type Lease, LeaseLost } from "../../shared/leases/leases.ts";
 import type { Positions, StoredPosition } from "../../shared/leases/positions.ts";
+import { openSqlitePositions } from "../../shared/leases/sqlite-positions.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import { systemClock } from "../../shared/platform/clock.ts";
 import type { KafkaConfig } from "../../shared/platform/engines.ts";
+import { kafkaConfig } from "./kafka-config.ts";
 import { addressOf } from "./servers/address-of.ts";
 
 /** A message as a consumer gets it. */
@@ -23,28 +25,6 @@ export type Published = {
 
 export type Topic = Awaited<ReturnType<typeof openTopic>>;
 
-export const kafkaConfig = (
-  address: string,
-  prefix: string,
-  more: Partial<KafkaConfig> = {},
-): KafkaConfig => ({
-  brokers: address.split(","),
-  tls: false,
-  content: false,
-  deliveries: false,
-  topics: {
-    events: `${prefix}events`,
-    wakes: `${prefix}wakes`,
-    commands: `${prefix}commands`,
-    refusals: `${prefix}refusals`,
-    parked: `${prefix}parked`,
-  },
-  group: `${prefix}ingest`,
-  workspace: "default",
-  partitions: 3,
-  ...more,
-});
-
 /** A topic of its own that is not there yet, on a broker that is. */
 export async function openTopic({
   address: given = "",
@@ -53,7 +33,8 @@ export async function openTopic({
   const address = given || (await addressOf("kafka"));
   const retry = { retries: 30, maxRetryTime: 500 };
   const kafka = new Kafka({ brokers: address.split(","), logLevel: logLevel.NOTHING, retry });
-  const config = kafkaConfig(address, `t${randomBytes(6).toString("hex")}.`, more);
+  const prefix = `t${randomBytes(6).toString("hex")}.`;
+  const config = kafkaConfig(address, prefix, more);
   const topic = config.topics.events;
   const admin = kafka.admin();
   await admin.connect();
@@ -64,9 +45,10 @@ export async function openTopic({
   return {
     client,
     config,
+    address,
+    prefix,
     admin,
     topic,
-    kafka,
     async settings(): Promise<Record<string, string>> {
       const configNames = Object.keys(topicConfigs.events);
       const resources = [{ type: 2, name: topic, configNames }];
@@ -107,6 +89,13 @@ export async function openTopic({
 
 const asText = (headers: IHeaders | undefined): Record<string, string> =>
   Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name, `${value}`]));
+
+/** Positions in a folder's file, closed when the test ends. */
+export function filePositions(folder: string): Positions {
+  const positions = openSqlitePositions(folder);
+  onTestFinished(positions.close);
+  return positions;
+}
 
 /** Positions in memory, which a later lease takes away from an earlier one. */
 export function memoryPositions() {

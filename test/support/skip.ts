@@ -54,3 +54,9 @@ export function describeNeeds(need: Need): (name: string, tests: () => void) => 
       throw new Error(reason);
     });
 }
+
+/** `it`, for a test about something that this run's servers do not have. */
+export const itOnlyOn =
+  (what: string) =>
+  (name: string, test: () => Promise<void> | void, _timeoutMs?: number): void =>
+    it.skip(`${name} (skipped: it is about ${what})`, test);

@@ -21,8 +21,15 @@ export function openRows(folder: string) {
   return rows;
 }
 
+export type Dump = Record<string, unknown[]>;
+
+/** All that stands in the views of a server on a data folder. */
+export async function dumpViews(folder: string): Promise<Dump> {
+  return dump(folder);
+}
+
 /** All that stands in a views' file, table by table and row by row. */
-export function dump(folder: string): Record<string, unknown[]> {
+export function dump(folder: string): Dump {
   const db = new DatabaseSync(join(folder, "views.db"), { readOnly: true });
   const tables = db.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").all();
   const dumped = tables.map(({ name }): [string, unknown[]] => {
