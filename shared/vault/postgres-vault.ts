@@ -84,9 +84,9 @@ export async function openPostgresVault(
 
   return {
     async put(id, secret) {
-      const name = secretName(id);
       const bytes = Buffer.from(bytesOf(secret));
-      checkKept(id, cached.get(name) ?? (await puts.keep(name, bytes)), bytes);
+      // Never from memory: another process may have removed it a moment ago.
+      checkKept(id, await puts.keep(secretName(id), bytes), bytes);
     },
     async find(id) {
       const secret = await read(secretName(id));

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { describe, expect, it, vi } from "vitest";
+import type { Postgres } from "../../shared/postgres/postgres.ts";
 import { openPostgresVault } from "../../shared/vault/postgres-vault.ts";
 import { DamagedVault, UnusableVault } from "../../shared/vault/vault.ts";
 import { vaultContract } from "../contracts/vault.contract.ts";
@@ -16,8 +17,22 @@ vaultContract("postgres", async () => {
 async function twoVaults(options: { cachedMs?: number; cachedMax?: number } = {}) {
   const shared = await newSharedSchema();
   const beside = await shared.open();
-  const one = await openPostgresVault(await shared.open(), { key, ...options });
-  const two = await openPostgresVault(await shared.open(), { key, ...options });
+  const open = async () => {
+    const postgres = await shared.open();
+    const heard = Promise.withResolvers<void>();
+    const listening: Postgres = {
+      ...postgres,
+      listen: (channel, onNotified) =>
+        postgres.listen(channel, (payload) => {
+          onNotified(payload);
+          heard.resolve();
+        }),
+    };
+    const vault = await openPostgresVault(listening, { key, ...options });
+    await heard.promise; // Until it listens it cannot know what it should still remember.
+    return vault;
+  };
+  const [one, two] = [await open(), await open()];
   const close = () => Promise.all([one.close(), two.close()]);
   return { shared, beside, one, two, close };
 }
@@ -91,6 +106,15 @@ describe("several processes", () => {
     await vi.waitFor(async () => expect(await two.find("id")).toBeUndefined());
     await two.put("id", "second");
     expect(String(await one.find("id"))).toBe("second");
+    await close();
+  });
+
+  it("keep what is put again though another has just removed it", async () => {
+    const { beside, one, two, close } = await twoVaults();
+    await one.put("id", "first");
+    await beside.query("DELETE FROM vault_entries WHERE name = 'secret/id'"); // Nobody is told.
+    await one.put("id", "first");
+    expect(String(await two.find("id"))).toBe("first");
     await close();
   });
 
