@@ -2,9 +2,26 @@ import { defineConfig } from "vitest/config";
 
 const ci = process.env.CI !== undefined;
 
+/** What a ledger can stand on beside the default, which is one process on SQLite files. */
+const cells = [
+  "eventstoredb",
+  "postgres",
+  "kafka",
+  "eventstoredb postgres",
+  "eventstoredb kafka",
+  "postgres kafka",
+  "eventstoredb postgres kafka",
+];
+/** What must hold on every one of them: the stories that users know, the crash rounds, and the properties. */
+const everywhere = [
+  "test/scenarios/**/*.test.ts",
+  "test/crash/**/*.test.ts",
+  "test/ledger/histories.test.ts",
+  "test/projections/projector.test.ts",
+];
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/servers/setup.ts"],
     // A process per file: a test may kill what it started, use up its memory limit or change its environment.
     pool: "forks",
@@ -21,5 +38,18 @@ export default defineConfig({
     passWithNoTests: false,
     reporters: ci ? ["default", "json"] : ["default"],
     outputFile: { json: ".report.json" },
+    projects: [
+      { extends: true, test: { name: "default", include: ["test/**/*.test.ts"] } },
+      ...cells.map((name) => ({
+        extends: true as const,
+        test: {
+          name,
+          include: everywhere,
+          env: { TEST_CELL: name },
+          // Servers are shared by all tests, and a process takes longer to connect than to open a file.
+          testTimeout: 60_000,
+        },
+      })),
+    ],
   },
 });

@@ -21,8 +21,16 @@ const servers: Record<string, { variable: string; start(): Promise<Running> }> =
   postgres: { variable: "POSTGRES_URL", start: startPostgres },
 };
 
+/** Set while one of this run's projects has begun: the others share its servers. */
+const VARIABLE = "TEST_SERVERS";
+
 /** Servers are started when the first test asks for them, once for all tests, and end after the last one. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const shared = process.env[VARIABLE];
+  if (shared !== undefined) {
+    project.provide("servers", shared);
+    return async () => {};
+  }
   const started = new Map<string, Promise<Running>>();
 
   function running(name: string): Promise<Running> {
@@ -45,8 +53,11 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   });
   http.listen(0, "127.0.0.1");
   await once(http, "listening");
-  project.provide("servers", `http://127.0.0.1:${(http.address() as AddressInfo).port}`);
+  const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+  process.env[VARIABLE] = url;
+  project.provide("servers", url);
   return async () => {
+    delete process.env[VARIABLE];
     http.close();
     http.closeAllConnections();
     for (const server of await Promise.allSettled(started.values()))
