@@ -51,6 +51,7 @@ export async function copyIntoEventStoreDb(asked: CopyAsked): Promise<"moved" | 
         `the log under ${streamPrefix} was begun before the source began epoch ${survey.head / EPOCH}: ` +
           "choose another RUNLEDGER_STREAM_PREFIX",
       );
+    say(`copying ${survey.events} events of ${survey.streams} streams`);
     const moving: Moving = { ledger: source.ledger, epoch, from, head: survey.head, leaf };
     await move.begin(moving);
     const store = await openEventStoreDb({
@@ -61,9 +62,10 @@ export async function copyIntoEventStoreDb(asked: CopyAsked): Promise<"moved" | 
     });
     closing.push(() => store.close());
     if (!(await hasBegun(store, epoch, survey))) await copy(asked, { store, move, epoch });
-    say("closing the source: from here on nothing is written there");
     await asked.closeSource();
-    await begin(asked, store, epoch);
+    say("the source is closed: from here on nothing is written there");
+    const position = await begin(asked, store, epoch);
+    say(`epoch ${epoch} began at position ${position}`);
     await move.finish(moving);
     return "moved";
   } finally {
@@ -116,11 +118,17 @@ async function copy(
 }
 
 /** The epoch, the views and the head that is kept: everything that must be so before a server starts. */
-async function begin({ config, survey, storage }: CopyAsked, store: EventStore, epoch: bigint) {
+async function begin(
+  { config, survey, storage }: CopyAsked,
+  store: EventStore,
+  epoch: bigint,
+): Promise<Position> {
   await removeViews(config, storage.postgres);
   if (!(await hasBegun(store, epoch, survey)))
     await startEpoch(ledgerOver(store, config), [], { epoch, head: survey.head });
   const head = await store.head();
   const last = await store.at(head);
-  if (last) await storage.vault.keepHead(epoch * EPOCH + (head % EPOCH), last.leaf);
+  const position = epoch * EPOCH + (head % EPOCH);
+  if (last) await storage.vault.keepHead(position, last.leaf);
+  return position;
 }

@@ -14,19 +14,24 @@ import { requireLog } from "./offline.ts";
 import { openSecrets } from "./storage.ts";
 
 /** Something open that is copied from. */
-export type OpenSource = LogSource & { close(): Promise<void> };
+export type OpenSource = LogSource & {
+  /** What was changed in it beside its events. */
+  changed: readonly string[];
+  close(): Promise<void>;
+};
 
 /** The log of a data folder, up to where it ends now: also while a server writes it. */
 export function openSqliteSource(folder: string): OpenSource & { movedTo: string | undefined } {
   requireLog(folder);
   const log = openSqliteStoredLog(folder);
   const until = log.head();
-  const { ledger, epoch, firstPosition, movedTo } = log;
+  const { ledger, epoch, firstPosition, movedTo, changed } = log;
   return {
     ledger,
     epoch,
     firstPosition,
     movedTo,
+    changed,
     *events() {
       for (const event of log.events()) {
         if (event.position > until) return;
@@ -53,6 +58,7 @@ export async function openSource(config: Config): Promise<OpenSource> {
     return {
       ledger: copy.ledger,
       epoch: copy.epoch,
+      changed: [],
       async *events() {
         for await (const { event, ...beside } of copy.events()) yield { ...storedEvent(event), ...beside };
       },

@@ -14,6 +14,7 @@ await runCommand(async ({ config, args, say, note }) => {
   const source = await openSource(config);
   const part = `${path}.part`;
   try {
+    for (const change of source.changed) note(change);
     const survey = await surveyLog(source, "the log");
     rmSync(part, { force: true }); // One that was begun and never finished.
     const { count, digest, head } = await writeLogFile(part, source, { gzip: isGzip(path) });

@@ -35,7 +35,8 @@ await runCommand(async ({ config, say }) => {
     const source = openSqliteSource(data);
     closing.push(() => source.close());
     const place = `${addressIn(eventStoreDb.url)} under ${eventStoreDb.streamPrefix}`;
-    const { movedTo } = source;
+    const { movedTo, changed } = source;
+    if (changed.length > 0) throw new UnusableLog(changed.join("; "));
     if (movedTo !== undefined && movedTo !== place)
       throw new UnusableLog(`the log in ${data} was moved to ${movedTo}: it cannot be moved to ${place}`);
     const storage = await openSecrets(config, closing, {});

@@ -59,7 +59,7 @@ describe("npm run export", () => {
     tamper(folder, `UPDATE events SET data = '{"x":1}' WHERE position = 7`);
     const damaged = await exported(folder, join(target, "other"));
     expect([damaged.code, damaged.out]).toEqual([1, ""]);
-    expect(damaged.err).toMatch(/^the log is damaged at position \d+: .+\n$/);
+    expect(damaged.err).toMatch(/somebody changed it\nthe log is damaged at position \d+: .+\n$/);
     expect(readdirSync(target)).toEqual(["log.ndjson"]);
   });
 
