@@ -7,6 +7,9 @@ import { racing } from "./racing.ts";
 /** A test that an adapter does not pass, by its name, and why it need not. */
 type Skip = { test: string; reason: string };
 
+/** Some ask a server thousands of times, on a machine that has other things to do. */
+const TIMEOUT_MS = 90_000;
+
 type Options = {
   skip?: readonly Skip[];
   /** Opens a log that is open already once more, as another process would. */
@@ -27,7 +30,7 @@ export function eventStoreContract(
     names.add(test);
     const skipped = skip.find((each) => each.test === test);
     if (skipped) return it.skip(`${test} (skipped: ${skipped.reason})`, () => {});
-    return it(test, async () => {
+    return it(test, { timeout: TIMEOUT_MS }, async () => {
       const store = await open();
       onTestFinished(() => store.close());
       const other = body.length > 1 ? await openAgain(store) : store;

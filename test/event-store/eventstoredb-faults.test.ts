@@ -88,7 +88,8 @@ describe("an answer that is lost after the commit", () => {
   });
 
   it("may come late, to nobody, without ending the process", async () => {
-    const store = await opened({ answerMs: 1000 });
+    const faults: Error[] = [];
+    const store = await opened({ answerMs: 5000, onFault: (error) => faults.push(error) });
     const [early, other, later] = [strand(store, 1), strand(store, 1), strand(store, 1)];
     await server.holdAnswers();
     const waiting = appendSurely(store, early.events[0]);
@@ -99,6 +100,7 @@ describe("an answer that is lost after the commit", () => {
     // The failure of one stream makes the client forget the appends of all.
     await server.failAppends({ times: 1, how: "cancelled" });
     const second = appendSurely(store, other.events[0]);
+    await vi.waitFor(() => expect(faults).toHaveLength(2));
     await server.releaseAnswers();
     await Promise.all([waiting, second, appendSurely(store, later.events[0])]);
     expect(await Array.fromAsync(store.readAll(0n))).toHaveLength(3);
