@@ -123,7 +123,9 @@ async function begin(
   store: EventStore,
   epoch: bigint,
 ): Promise<Position> {
-  await removeViews(config, storage.postgres);
+  // Views are built again from the copy, wherever they were.
+  await removeViews(config, undefined);
+  if (storage.postgres) await removeViews(config, storage.postgres);
   if (!(await hasBegun(store, epoch, survey)))
     await startEpoch(ledgerOver(store, config), [], { epoch, head: survey.head });
   const head = await store.head();

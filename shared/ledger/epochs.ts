@@ -29,14 +29,27 @@ export async function checkPosition(store: Reading, after: Position): Promise<Po
 export async function movedPosition(store: Reading, after: Position): Promise<Position | undefined> {
   const epoch = (await store.head()) / EPOCH;
   if (after / EPOCH >= epoch || after % EPOCH === 0n) return undefined;
-  let own = after % EPOCH;
+  const later: { epoch: bigint; end: bigint }[] = [];
   for await (const event of store.read(ledgerStream(store.ledger))) {
-    if (event.type !== "ledger.epoch_started" || BigInt(Number(event.data.epoch)) <= after / EPOCH) continue;
-    const end = BigInt(String(event.data.previousPosition)) % EPOCH;
-    if (end < own) own = end;
-    own = (await store.renumbered?.(BigInt(Number(event.data.epoch)), own)) ?? own;
+    const begun = BigInt(Number(event.data.epoch ?? 0));
+    if (event.type !== "ledger.epoch_started" || begun <= after / EPOCH) continue;
+    later.push({ epoch: begun, end: BigInt(String(event.data.previousPosition)) % EPOCH });
+  }
+  let own = await ownNow(store, after % EPOCH, later);
+  for (const [index, { end }] of later.entries()) {
+    const now = await ownNow(store, end, later.slice(index));
+    if (now < own) own = now;
   }
   return epoch * EPOCH + own;
+}
+
+/** What an own position of before these epochs is now: the first of them that began with a move tells. */
+async function ownNow(store: Reading, own: bigint, later: readonly { epoch: bigint }[]): Promise<bigint> {
+  for (const { epoch } of later) {
+    const now = await store.renumbered?.(epoch, own);
+    if (now !== undefined) return now;
+  }
+  return own;
 }
 
 export type EpochStarted = {
