@@ -27,8 +27,6 @@ export type PublisherDeps = {
 
 export type Publisher = ReturnType<typeof openPublisher>;
 
-/** Under this name the position is stored. */
-const FOLLOWER = "publisher";
 const PAUSE_MS_MIN = 100;
 const PAUSE_MS_MAX = 30_000;
 /** How often the topic is looked at, whether it still is the one that was published to. */
@@ -42,6 +40,8 @@ const STOP_MS = 1000;
 export function openPublisher(deps: PublisherDeps) {
   const { store, kafka, config, positions, clock, log, onPublished } = deps;
   const topic = config.topics.events;
+  /** Under this name the position is stored: another topic lacks what this one has. */
+  const follower = `publisher ${topic}`;
   let position: Position = 0n;
   let fault: Error | undefined;
   let pauseMs = PAUSE_MS_MIN;
@@ -68,7 +68,7 @@ export function openPublisher(deps: PublisherDeps) {
     const isRefill = start.from === "beginning" && start.isRefill;
     // Whoever takes over before the first batch is acknowledged must not go on behind what is missing.
     if (isRefill && stored?.position !== 0n)
-      await positions.save(FOLLOWER, { position: 0n, leaf: Buffer.alloc(0) }, lease);
+      await positions.save(follower, { position: 0n, leaf: Buffer.alloc(0) }, lease);
     const lost = await lostIn(store, start);
     if (isRefill) log.warn({ topic }, "publisher.refilling");
     if (lost !== undefined) log.warn({ topic, lost }, "publisher.ahead_of_log");
@@ -79,7 +79,7 @@ export function openPublisher(deps: PublisherDeps) {
 
   /** Publishes until it is told to stop, or something is wrong. `cut` ends what is on its way too. */
   async function publish(lease: Lease, signal: AbortSignal, cut: AbortSignal): Promise<void> {
-    const stored = await positions.find(FOLLOWER);
+    const stored = await positions.find(follower);
     position = stored ? await placeIn(store, stored.position) : 0n;
     const opening = openEventsTopic(kafka);
     const opened = await unlessAborted(opening, cut).catch((error: unknown) => {
@@ -107,7 +107,7 @@ export function openPublisher(deps: PublisherDeps) {
       const { messages, through } = batch;
       await unlessAborted(opened.send(messages), cut);
       // Under a lease that is lost by now nothing is stored: the port refuses it, however late we wake.
-      await positions.save(FOLLOWER, { position: through.position, leaf: Buffer.from(through.leaf) }, lease);
+      await positions.save(follower, { position: through.position, leaf: Buffer.from(through.leaf) }, lease);
       onSettled(through);
       well();
       onPublished?.(messages.length);

@@ -1,41 +1,12 @@
 import { beforeAll, expect, it, vi } from "vitest";
-import type { RecordedEvent } from "../../shared/domain/event.ts";
-import type { Ledger } from "../../shared/ledger/ledger.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
 import { command, created, did, openTestLedger } from "../support/open-ledger.ts";
-import {
-  leaseOf,
-  memoryPositions,
-  openTopic,
-  type Published,
-  startPublisher,
-} from "../support/publishing.ts";
+import { leaseOf, memoryPositions, openTopic, startPublisher } from "../support/publishing.ts";
 import { recordRuns } from "../support/recorded-folder.ts";
 import { recorder } from "../support/recording.ts";
 import { addressOf } from "../support/servers/address-of.ts";
 import { describeNeeds, kafkaServer } from "../support/skip.ts";
-
-/** What a topic must have: the events of runs. */
-async function runEvents({ store }: Ledger): Promise<RecordedEvent[]> {
-  const events = await Array.fromAsync(store.readAll(0n));
-  return events.filter(({ stream }) => stream.startsWith("run-"));
-}
-
-const idsOf = (messages: readonly Published[]): string[] =>
-  messages.map(({ headers }) => headers["event-id"] ?? "");
-
-/** Every event is there, and each run's first copies are in the order of its revisions. */
-async function expectWhole(ledger: Ledger, messages: readonly Published[]): Promise<void> {
-  const events = await runEvents(ledger);
-  expect(new Set(idsOf(messages))).toEqual(new Set(events.map(({ id }) => id)));
-  const next = new Map<string, number>();
-  for (const { key, headers } of messages) {
-    const revision = Number(headers["run-revision"]);
-    const expected = next.get(key) ?? 0;
-    expect(revision, `${key} has no gap`).toBeLessThanOrEqual(expected);
-    if (revision === expected) next.set(key, expected + 1);
-  }
-}
+import { expectWhole, idsOf, runEvents } from "../support/whole-topic.ts";
 
 describeNeeds(kafkaServer)("the publisher", () => {
   beforeAll(() => addressOf("kafka"), 120_000); // The broker may have to be started first.
@@ -168,10 +139,10 @@ describeNeeds(kafkaServer)("the publisher", () => {
     await stalled.promise;
     await recordRuns(ledger, 1);
     await startPublisher(ledger, topic, { lease: leaseOf(2n), positions }).acknowledged(6);
-    const stored = positions.kept.get("publisher");
+    const stored = positions.kept.get(`publisher ${topic.topic}`);
     woken.resolve();
     await expect(old.ended).rejects.toMatchObject({ code: "lease_lost" });
-    expect(positions.kept.get("publisher")).toEqual(stored);
+    expect(positions.kept.get(`publisher ${topic.topic}`)).toEqual(stored);
     await expectWhole(ledger, await topic.read());
   });
 

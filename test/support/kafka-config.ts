@@ -1,0 +1,24 @@
+import type { KafkaConfig } from "../../shared/platform/engines.ts";
+
+/** What a process is told of a broker and of its topics, which begin alike. */
+export const kafkaConfig = (
+  address: string,
+  prefix: string,
+  more: Partial<KafkaConfig> = {},
+): KafkaConfig => ({
+  brokers: address.split(","),
+  tls: false,
+  content: false,
+  deliveries: false,
+  topics: {
+    events: `${prefix}events`,
+    wakes: `${prefix}wakes`,
+    commands: `${prefix}commands`,
+    refusals: `${prefix}refusals`,
+    parked: `${prefix}parked`,
+  },
+  group: `${prefix}ingest`,
+  workspace: "default",
+  partitions: 3,
+  ...more,
+});
