@@ -56,7 +56,7 @@ const TOGETHER = 50;
 /** What holds when two processes write to one log at the same moment. Where an adapter has one process only,
  *  both are ledgers over the same store. */
 export function racing(test: Promises) {
-  test("records a command once that two processes retry, with a lost answer, 1,000 times", async (store, second) => {
+  test("records a command once that two retry, with a lost answer, 1,000 times", async (store, second) => {
     const one = ledgerOver(store, everyNth(2));
     const other = ledgerOver(second, everyNth(3));
     for (let round = 0; round < 1000; round += TOGETHER) {
@@ -88,7 +88,7 @@ export function racing(test: Promises) {
     await expectOneChain(store, stream, 82);
   });
 
-  test("appends nothing after an append that has lost its race, though it was asked for before", async (one, other) => {
+  test("appends nothing behind an append that has lost its race", async (one, other) => {
     const stream = newStream();
     const [first, second, third] = sealed(one.ledger, stream, several(3)) as [NewEvent, NewEvent, NewEvent];
     await one.append(stream, 0, [first]);
