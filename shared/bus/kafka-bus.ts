@@ -29,8 +29,8 @@ const clock = {
     sleep(ms, undefined, signal ? { signal } : {}).catch(() => {}), // Woken early is awake.
 };
 
-/** Wakes across processes. This process is woken without Kafka, and others also whenever they are connected anew:
- *  what was published meanwhile is in the log. Opening does not wait for the broker. */
+/** Wakes across processes. This process is woken without Kafka, and others also whenever they are connected
+ *  anew:  what was published meanwhile is in the log. Opening does not wait for the broker. */
 export async function openKafkaBus(kafka: KafkaClient, options: KafkaBusOptions): Promise<Bus> {
   const { topic, process, onFault } = options;
   const local = openInProcessBus();
@@ -82,8 +82,8 @@ function wakeWhenConnected(consumer: Pick<Consumer, "on">, wake: () => void): vo
   });
 }
 
-/** Sends a message soon, and one for all that was asked for meanwhile. While Kafka is away it remembers no more
- *  than that there is something to say. */
+/** Sends a message soon, and one for all that was asked for meanwhile. While Kafka is away it remembers no
+ *  more  than that there is something to say. */
 function openSending(kafka: KafkaClient, topic: string, process: string, onFault: (error: Error) => void) {
   const closing = new AbortController();
   const { signal } = closing;

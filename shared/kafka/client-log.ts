@@ -9,9 +9,9 @@ const ERROR = 1;
 /** What becomes known to whoever asked for it, or is tried again by itself. */
 const QUIET = new Set(["Consumer", "Connection", "ConnectionPool", "BrokerPool", "Cluster"]);
 
-/** The client's own lines, in our log. It calls an error what it tries again a moment later, like a broker that
- *  is still starting, and a warning what we chose: those are for whoever looks closely. What is left becomes a
- *  warning, because the fault itself reaches whoever asked, and is told there. */
+/** The client's own lines, in our log. It calls an error what it tries again a moment later, like a broker
+ *  that  is still starting, and a warning what we chose: those are for whoever looks closely. What is left
+ *  becomes a  warning, because the fault itself reaches whoever asked, and is told there. */
 export const logCreatorFor =
   (log: KafkaLog): logCreator =>
   () =>

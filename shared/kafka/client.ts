@@ -1,4 +1,4 @@
-import type { Admin, AdminConfig, Consumer, ConsumerConfig, Producer, ProducerConfig } from "kafkajs";
+import type { Admin, AdminConfig, Kafka } from "kafkajs";
 import type { KafkaConfig } from "../platform/engines.ts";
 import type { KafkaLog } from "./client-log.ts";
 import { UnusableKafka } from "./errors.ts";
@@ -6,22 +6,19 @@ import { CONNECT_MS, hangUp, type Line, openLines, RETRY, within } from "./line.
 import { preflight } from "./preflight.ts";
 import { type EnsuredTopic, ensureTopic, type TopicSettings } from "./topics.ts";
 
-/** How Kafka is spoken to. Producers, consumers and admins are the library's own, each with connections of its
- *  own; they connect when they are told to, and `connect`, `send` and `disconnect` end in bounded time. After a
- *  fault of any kind they are left behind for new ones: the library may hang then, and can lose its way in what
- *  it had sent. */
-export type KafkaClient = {
+/** How Kafka is spoken to. Producers, consumers and admins are the library's own, each with connections of
+ *  its  own; they connect when they are told to, and `connect`, `send` and `disconnect` end in bounded time.
+ *  After a  fault of any kind they are left behind for new ones: the library may hang then, and can lose its
+ *  way in what  it had sent. A consumer does not start again by itself after a crash: see `watchConsumer`.
+ *  */
+export type KafkaClient = Pick<Kafka, "admin" | "consumer" | "producer"> & {
   readonly config: KafkaConfig;
   readonly log: KafkaLog;
-  /** Asks a broker what it speaks. `UnusableKafka` where we could not understand each other, or are not let in;
-   *  `KafkaAway` where nobody answers. */
+  /** Asks a broker what it speaks. `UnusableKafka` where we could not understand each other, or are not let
+   *  in;  `KafkaAway` where nobody answers. */
   preflight(): Promise<void>;
   /** Makes a topic, or says in what the one that is there differs. */
   ensureTopic(name: string, settings: TopicSettings): Promise<EnsuredTopic>;
-  producer(config?: ProducerConfig): Producer;
-  /** Does not start again by itself after a crash: see `watchConsumer`. */
-  consumer(config: ConsumerConfig): Consumer;
-  admin(config?: AdminConfig): Admin;
   /** Cuts every connection that is still there. */
   close(): Promise<void>;
 };
@@ -98,7 +95,7 @@ export async function openKafka(config: KafkaConfig, { log, name }: KafkaOptions
     },
     consumer(options) {
       const line = openLine();
-      return guarded(line, line.kafka.consumer({ ...consumerDefaults, ...options }));
+      return guarded(line, line.kafka.consumer({ ...consumerDefaults, ...(options ?? NOBODY) }));
     },
     admin,
     async close() {
@@ -107,6 +104,9 @@ export async function openKafka(config: KafkaConfig, { log, name }: KafkaOptions
     },
   };
 }
+
+/** The library's types let a group go unnamed; the library itself then says so. */
+const NOBODY = { groupId: "" };
 
 const consumerDefaults = {
   allowAutoTopicCreation: false,

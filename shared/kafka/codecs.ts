@@ -25,8 +25,8 @@ const BATCH_BYTES_MAX = 64 * 1024 * 1024;
 
 const [compress, decompress] = [promisify(zstdCompress), promisify(zstdDecompress)];
 
-/** Reading one batch that cannot be read would end the consumer, for ever again, with an error that does not say
- *  where. Such a batch is taken as messages without a value that say so: `unreadable` tells which. */
+/** Reading one batch that cannot be read would end the consumer, for ever again, with an error that does not
+ *  say  where. Such a batch is taken as messages without a value that say so: `unreadable` tells which. */
 export function installCodecs(codecs: Record<number, () => unknown>): void {
   codecs[ZSTD] = (): Codec => ({
     compress: ({ buffer }) => compress(buffer),
@@ -62,8 +62,8 @@ export function unreadable(
 const HEAD_BYTES = 61;
 const [MAGIC_AT, ATTRIBUTES_AT, LAST_DELTA_AT, COUNT_AT] = [16, 21, 23, 57];
 
-/** As many records as the batch has, at their offsets. The compressed bytes lie behind the head of their batch, in
- *  the same memory, which is where the number stands. */
+/** As many records as the batch has, at their offsets. The compressed bytes lie behind the head of their
+ *  batch, in  the same memory, which is where the number stands. */
 function placeholders(bytes: Buffer, type: number, codec: string): Buffer {
   const isThere = bytes.byteOffset >= HEAD_BYTES;
   const head = isThere
@@ -72,7 +72,8 @@ function placeholders(bytes: Buffer, type: number, codec: string): Buffer {
   if (!isThere || head[MAGIC_AT] !== 2 || (head.readInt16BE(ATTRIBUTES_AT) & 7) !== type)
     throw new UnreadableCodec(codec, "a batch");
   const [count, lastDelta] = [head.readInt32BE(COUNT_AT), head.readInt32BE(LAST_DELTA_AT)];
-  // A compacted topic leaves gaps: the last one stands at the end of the batch, so that reading goes on behind.
+  // A compacted topic leaves gaps: the last one stands at the end of the batch, so that reading goes on
+  // behind.
   const records = Array.from({ length: count }, (_, index) =>
     record(index === count - 1 ? lastDelta : index, codec),
   );

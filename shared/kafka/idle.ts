@@ -13,8 +13,9 @@ const AGAIN_MS = 10;
 const MODULE = "kafkajs/src/network/requestQueue";
 
 /** Lets an idle connection rest. The client sets a timer of no length after every answer, and another one
- *  whenever that ends, whether or not something waits: about a thousand wake-ups a second for each connection,
- *  and a warning of Node's about the negative length. Here a timer runs only while a request waits. */
+ *  whenever that ends, whether or not something waits: about a thousand wake-ups a second for each
+ *  connection,  and a warning of Node's about the negative length. Here a timer runs only while a request
+ *  waits. */
 export function letIdleConnectionsRest(): void {
   const queue = createRequire(import.meta.url)(MODULE) as { prototype: RequestQueue }; // It has no types.
   queue.prototype.scheduleCheckPendingRequests = scheduleCheckPendingRequests;

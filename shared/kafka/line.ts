@@ -7,8 +7,8 @@ import { installCodecs } from "./codecs.ts";
 import { KafkaTimeout } from "./errors.ts";
 import { letIdleConnectionsRest } from "./idle.ts";
 
-/** A client of its own, with sockets of its own. The library hangs where a broker vanished, and then cannot be
- *  used again: a line can be cut, whatever it is doing, and another one opened. */
+/** A client of its own, with sockets of its own. The library hangs where a broker vanished, and then cannot
+ *  be  used again: a line can be cut, whatever it is doing, and another one opened. */
 export type Line = {
   kafka: Kafka;
   /** Ends every socket; none is opened again. Whoever still waits for an answer is told. */
@@ -35,7 +35,8 @@ export async function openLines(config: KafkaConfig, { log, name }: LineOptions)
     brokers: [...config.brokers],
     clientId: name,
     ssl: config.tls,
-    ...(config.sasl === undefined ? {} : { sasl: config.sasl as SASLOptions }), // Their union, member by member.
+    // They have a type for each mechanism.
+    ...(config.sasl === undefined ? {} : { sasl: config.sasl as SASLOptions }),
     connectionTimeout: SOCKET_MS,
     requestTimeout: REQUEST_MS,
     retry: RETRY,

@@ -27,8 +27,8 @@ const SIGNS = [
   "consumer.end_batch_process",
 ] as const;
 
-/** Resolves when it is aborted. Rejects when the consumer has crashed, or has been quiet for too long: it can stop
- *  without a word. Begin before the consumer does. */
+/** Resolves when it is aborted. Rejects when the consumer has crashed, or has been quiet for too long: it
+ *  can stop  without a word. Begin before the consumer does. */
 export async function watchConsumer(
   consumer: Pick<Consumer, "on">,
   { clock, signal, quietMs = QUIET_MS }: Watching,
@@ -74,7 +74,8 @@ export type KeepConsuming = {
 const AGAIN_MS_MIN = 250;
 const AGAIN_MS_MAX = 2000;
 
-/** Keeps a consumer running: one that crashes or goes quiet is left behind for a new one, until this is closed. */
+/** Keeps a consumer running: one that crashes or goes quiet is left behind for a new one, until this is
+ *  closed. */
 export function keepConsuming({ kafka, clock, config, start, quietMs, onLost }: KeepConsuming) {
   const closing = new AbortController();
   const { signal } = closing;

@@ -9,6 +9,7 @@ type Queue = {
   pending: unknown[];
   throttledUntil: number;
   checkPendingRequests(): void;
+  scheduleCheckPendingRequests(): void;
   push(request: object): void;
 };
 
@@ -48,7 +49,7 @@ describe("an idle connection", () => {
     vi.restoreAllMocks();
   });
 
-  it("is woken all the time by the library as it is installed: else this patch is needed no more", async () => {
+  it("is woken all the time by the library as it is installed, or this patch is needed no more", async () => {
     expect(await timersOf(openQueue())).toBeGreaterThan(100);
   });
 
@@ -84,7 +85,7 @@ describe("an idle connection", () => {
     const timers = vi.spyOn(globalThis, "setTimeout");
     queue.throttledUntil = Date.now() - 5000;
     queue.pending.push({ send() {}, expectResponse: true });
-    (queue as unknown as { scheduleCheckPendingRequests(): void }).scheduleCheckPendingRequests(); // It is inside.
+    queue.scheduleCheckPendingRequests();
     expect(timers.mock.calls.every(([, ms = 0]) => ms > 0)).toBe(true);
   });
 });
