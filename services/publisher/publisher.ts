@@ -43,6 +43,7 @@ export function openPublisher(deps: PublisherDeps) {
   /** Under this name the position is stored: another topic lacks what this one has. */
   const follower = `publisher ${topic}`;
   let position: Position = 0n;
+  let isActive = false;
   let fault: Error | undefined;
   let pauseMs = PAUSE_MS_MIN;
 
@@ -124,31 +125,45 @@ export function openPublisher(deps: PublisherDeps) {
     }
   }
 
+  async function keepPublishing(lease: Lease, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const ending = endingAfter(signal, lease.signal, clock);
+      try {
+        await publish(lease, signal, ending.cut);
+      } catch (error) {
+        if (ending.cut.aborted) return;
+        const known = fault;
+        fault = error as Error;
+        if (!(error instanceof TopicFault)) throw error;
+        if (!known) log.warn({ topic, position, err: error }, "publisher.behind");
+        await clock.sleep(pauseMs, signal);
+        pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX);
+      } finally {
+        ending.clear();
+      }
+    }
+  }
+
   return {
     /** Publishes as long as the lease is held and nobody says stop. Where Kafka is away, or the topic cannot
      *  be used, it says so once and tries again with growing pauses; other faults are thrown. */
     async run(lease: Lease, signal: AbortSignal): Promise<void> {
-      while (!signal.aborted) {
-        const ending = endingAfter(signal, lease.signal, clock);
-        try {
-          await publish(lease, signal, ending.cut);
-        } catch (error) {
-          if (ending.cut.aborted) return;
-          if (!(error instanceof TopicFault)) throw error;
-          if (!fault) log.warn({ topic, position, err: error }, "publisher.behind");
-          fault = error;
-          await clock.sleep(pauseMs, signal);
-          pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX);
-        } finally {
-          ending.clear();
-        }
+      isActive = true;
+      try {
+        await keepPublishing(lease, signal);
+      } finally {
+        isActive = !signal.aborted; // After a fault it is started again.
+        if (!isActive) fault = undefined;
       }
     },
     /** Up to here everything is published that is to be; 0 before this process has begun. */
     position: (): Position => position,
-    /** How many events the topic is behind the log; where positions are not dense, how far. */
-    lag: async (): Promise<number> =>
-      Math.max(0, Number((await store.head()) % EPOCH) - Number(position % EPOCH)),
+    /** How many events the topic is behind the log; where positions are not dense, how far. 0 in a process
+     *  that does not publish: another one knows. */
+    async lag(): Promise<number> {
+      if (!isActive) return 0;
+      return Math.max(0, Number((await store.head()) % EPOCH) - Number(position % EPOCH));
+    },
     /** Why nothing can be published now. */
     fault: (): Error | undefined => fault,
   };
