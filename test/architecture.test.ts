@@ -60,7 +60,8 @@ const mayImport: Record<string, readonly string[]> = {
   ],
   // The demo is a stranger: it starts the server as anybody would and speaks HTTP with it.
   demo: ["url services/main.ts"],
-  bench: ["shared", "projections", "services"],
+  // What stands on a server is measured on the one that the tests start.
+  bench: ["shared", "projections", "services", "test/support/servers"],
 };
 
 /** What puts the parts together may name them all: the commands, and the projector on its own thread. */

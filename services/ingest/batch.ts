@@ -6,7 +6,7 @@ import { type Message, openReader, type ReaderDeps, type Verdict } from "./messa
 import type { Take, Work } from "./taking.ts";
 
 /** Messages that are settled before the next ones are begun: so much is done again after a fault, at most. */
-const TOGETHER = 500;
+const TOGETHER = 2000;
 /** How often the client is reminded to tell the broker that this consumer lives: it decides itself when. */
 const HEARTBEAT_MS = 1000;
 

@@ -1,4 +1,4 @@
-/** Lets in so much at a time, in the order of asking. What is more than fits at all waits until it is alone. */
+/** Lets in so much at a time, in the order of asking. What is more than ever fits waits until it is alone. */
 export function openGate(max: number) {
   const waiting: { weight: number; enter: () => void }[] = [];
   let inside = 0;

@@ -28,7 +28,7 @@ export type Ingest = ReturnType<typeof openIngest>;
 
 /** An empty topic is asked so often, and one that was paused is looked at again so soon. */
 const WAIT_MS = 1000;
-const IN_FLIGHT_MAX = 512;
+const IN_FLIGHT_MAX = 2000;
 const PARTITIONS_TOGETHER = 4;
 
 /** Takes commands from a topic. What a message did can never be done twice, whatever becomes of offsets:

@@ -70,14 +70,14 @@ export async function recordRun<Mine extends Entry>(
 ): Promise<void> {
   for (let from = 0; from < entries.length; ) {
     const next = entries[from];
-    if (next?.creates) {
-      tell(next, await create(of, next));
-      from++;
-      continue;
-    }
-    const until = entries.findIndex(({ creates }, index) => index > from && creates);
+    const creating = next?.creates ? create(of, next) : undefined;
+    if (creating) from++;
+    const until = entries.findIndex(({ creates }, index) => index >= from && creates);
     const some = entries.slice(from, until < 0 ? entries.length : until);
-    const all = await recordTogether(of, some);
+    // The ledger decides them on top of a creation that is not durable yet, and both share a commit.
+    const early = next && creating && isAlone(next) ? recordTogether(of, some) : undefined;
+    if (next && creating) tell(next, await creating);
+    const all = await (early ?? recordTogether(of, some));
     for (const [index, entry] of some.entries()) {
       const taken = all[index];
       if (taken) tell(entry, taken);
@@ -85,6 +85,10 @@ export async function recordRun<Mine extends Entry>(
     from += some.length;
   }
 }
+
+/** Whether a creation makes its run at once, and no other: nothing is waited for before it, or after. */
+const isAlone = (entry: Entry): boolean =>
+  recipientsIn(entry) === 0 && entry.item.proposed.data.parentId === undefined;
 
 async function create({ ledger, caller }: Of, { item }: Entry): Promise<Taken | { error: unknown }> {
   try {
@@ -99,6 +103,7 @@ async function recordTogether(
   { ledger, caller }: Of,
   entries: readonly Entry[],
 ): Promise<(Taken | { error: unknown })[]> {
+  if (entries.length === 0) return [];
   const items = entries.map(({ item }) => item);
   try {
     const stream = entries[0]?.stream ?? "";

@@ -146,7 +146,7 @@ describe("messages of one partition", () => {
     },
   );
 
-  it("that break our own code are parked at the third try, alone; their neighbours are recorded", async () => {
+  it("that break our own code are parked at the third try, and alone", async () => {
     const { ledger } = await openTestLedger();
     const of: Ledger = {
       ...ledger,
@@ -187,6 +187,30 @@ describe("messages of one partition", () => {
     const lost = partition(ledger, { heartbeat: () => Promise.reject(rebalancing) });
     lost.deps.clock = { now: Date.now, sleep: async () => {} };
     await expect(lost.taken([creates("b")])).rejects.toBe(rebalancing);
+  });
+
+  it("are decided on the run that is there where its creation is refused, or was made before", async () => {
+    const { ledger } = await openTestLedger();
+    await partition(ledger).taken([creates("a"), creates("b"), reports("b-1", "b", "run.started")]);
+    const { taken, verdicts } = partition(ledger);
+    await taken([
+      { ...creates("a"), value: JSON.stringify({ type: "run.created", data: { workflow: "other" } }) },
+      reports("a-1", "a", "run.started"),
+      creates("b"),
+      reports("b-1", "b", "run.started"),
+      reports("b-2", "b", "run.completed"),
+      creates("c", { recipients: ["x"] }),
+      reports("c-1", "c", "run.noted", { name: "n", outcome: "ok" }),
+    ]);
+    expect(verdicts.map(([, word]) => word)).toEqual([
+      "idempotency_conflict",
+      "recorded",
+      "replayed",
+      "replayed",
+      "recorded",
+      "recorded",
+      "recorded",
+    ]);
   });
 
   it("share appends where they are many of one run", async () => {

@@ -4,7 +4,6 @@ import { fileURLToPath } from "node:url";
 import { CompressionCodecs, CompressionTypes } from "kafkajs";
 import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { StorageFull } from "../../shared/event-store/event-store.ts";
-import { openSqliteEventStore } from "../../shared/event-store/sqlite-event-store.ts";
 import { ensureWorkspace } from "../../shared/ledger/keys.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import { openTopics, startIngest } from "../support/ingest-topics.ts";
@@ -161,8 +160,7 @@ describe("a process that is killed while it takes messages", () => {
     await vi.waitFor(async () => expect(await topics.left()).toBe(0), { timeout: 40_000, interval: 200 });
     last.kill("SIGKILL");
     await once(last, "exit");
-    const store = openSqliteEventStore(folder);
-    onTestFinished(() => store.close());
+    const { store } = await openTestLedger({ folder });
     expect(await recordedIn({ store })).toEqual({ events: 9000, twice: 0 });
     expect(await topics.read(topics.config.topics.refusals)).toEqual([]);
   }, 90_000);

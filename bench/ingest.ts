@@ -1,0 +1,83 @@
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { Kafka, logLevel, Partitioners } from "kafkajs";
+import { startKafka } from "../test/support/servers/kafka.ts";
+import { type Bench, inTurns, median, rounded, voidBelow } from "./support/bench.ts";
+import type { Done, Job } from "./support/ingest-process.ts";
+import { startProgram } from "./support/processes.ts";
+
+const WINDOWS = Number(process.env.BENCH_WINDOWS ?? 5);
+const RUNS = 20_000;
+const SENT_TOGETHER = 3_000;
+
+/** Commands of a topic with four partitions, from Kafka until they are durable in SQLite, against kafkajs
+ *  reading the same messages with nothing kept: `eachMessage`, `JSON.parse`, offsets committed. Runs of three
+ *  messages each; both in a process of their own, with the same client. */
+export const bench: Bench = {
+  target: "≥ 0.3 of bare consumption with kafkajs",
+  async run() {
+    const given = process.env.KAFKA_BROKERS;
+    const broker = given ? { address: given, stop: async () => {} } : await startKafka();
+    const [ingest, bare] = [startProgram("./ingest-process.ts"), startProgram("./ingest-process.ts")];
+    const brokers = broker.address;
+    const kafka = new Kafka({ brokers: brokers.split(","), logLevel: logLevel.NOTHING });
+    const take = async (program: typeof ingest, job: Job): Promise<Done> => {
+      program.send(job);
+      return ((await once(program, "message")) as [Done])[0];
+    };
+    const count = RUNS * 3;
+    let prefix = "";
+    try {
+      const { ones, others } = await inTurns(
+        WINDOWS + 1, // The first is to warm up.
+        async () => {
+          prefix = `bench-${randomBytes(4).toString("hex")}.`;
+          await fill(kafka, `${prefix}commands`);
+          return take(ingest, { kind: "ingest", brokers, prefix, count });
+        },
+        () => take(bare, { kind: "bare", brokers, prefix, count }),
+      );
+      const [rates, floors] = [ones.slice(1), others.slice(1)];
+      const ratio = rounded(
+        median(rates.map(({ perSecond }, at) => perSecond / (floors[at]?.perSecond ?? Number.NaN))),
+      );
+      const cpuShare = rounded(median(rates.map((each) => each.cpuShare)), 2);
+      return {
+        ratio,
+        met: ratio >= 0.3,
+        cpuShare,
+        ...voidBelow(cpuShare),
+        messagesPerSecond: Math.round(median(rates.map(({ perSecond }) => perSecond))),
+        barePerSecond: Math.round(median(floors.map(({ perSecond }) => perSecond))),
+        bareCpuShare: rounded(median(floors.map((each) => each.cpuShare)), 2),
+      };
+    } finally {
+      await broker.stop();
+    }
+  },
+};
+
+async function fill(kafka: Kafka, topic: string): Promise<void> {
+  const admin = kafka.admin();
+  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+  await Promise.all([admin.connect(), producer.connect()]);
+  await admin.createTopics({ topics: [{ topic, numPartitions: 4 }], waitForLeaders: true });
+  const messages = Array.from({ length: RUNS }, (_, run) => story(`${topic}/${run}`)).flat();
+  for (let from = 0; from < messages.length; from += SENT_TOGETHER)
+    await producer.send({ topic, messages: messages.slice(from, from + SENT_TOGETHER) });
+  await Promise.all([admin.disconnect(), producer.disconnect()]);
+}
+
+function story(runKey: string) {
+  const input = { plan: "pro", userId: 4711, tags: ["trial", "eu"] };
+  const metadata = { source: "bench", region: "eu-central-1" };
+  return [
+    { type: "run.created", data: { workflow: "onboarding", input, metadata } },
+    { type: "run.started", runKey },
+    { type: "run.completed", runKey, data: { output: { sent: 2, channel: "email" } } },
+  ].map((item, index) => ({
+    key: runKey,
+    value: JSON.stringify(item),
+    headers: { "command-id": index === 0 ? runKey : `${runKey}/${index}` },
+  }));
+}
