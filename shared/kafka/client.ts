@@ -79,7 +79,7 @@ export async function openKafka(config: KafkaConfig, { log, name }: KafkaOptions
     async preflight() {
       await preflight(config);
       await ask((asked) => asked.describeCluster()).catch((error: Error) => {
-        if (error.name !== "KafkaJSSASLAuthenticationError") throw error;
+        if (!isRefusal(error)) throw error;
         throw new UnusableKafka(`Kafka does not let us in: ${error.message}`, { cause: error });
       });
     },
@@ -103,6 +103,12 @@ export async function openKafka(config: KafkaConfig, { log, name }: KafkaOptions
       for (const line of [...lines]) line.cut();
     },
   };
+}
+
+/** Whether the broker does not know us. */
+function isRefusal(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return error.name === "KafkaJSSASLAuthenticationError" || isRefusal(error.cause);
 }
 
 /** The library's types let a group go unnamed; the library itself then says so. */

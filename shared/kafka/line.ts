@@ -35,8 +35,8 @@ export async function openLines(config: KafkaConfig, { log, name }: LineOptions)
     brokers: [...config.brokers],
     clientId: name,
     ssl: config.tls,
-    // They have a type for each mechanism.
-    ...(config.sasl === undefined ? {} : { sasl: config.sasl as SASLOptions }),
+    // They have a type for each mechanism. The library writes into what it is given: it gets a copy.
+    ...(config.sasl === undefined ? {} : { sasl: { ...config.sasl } as SASLOptions }),
     connectionTimeout: SOCKET_MS,
     requestTimeout: REQUEST_MS,
     retry: RETRY,

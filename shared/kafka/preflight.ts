@@ -89,7 +89,9 @@ async function askVersions(host: string, port: number, tls: boolean): Promise<Ma
       if (size < 0 || size > ANSWER_BYTES_MAX) break;
       if (size > 0 && answer.length >= 4 + size) return parseVersions(answer.subarray(4, 4 + size));
     }
-    const hint = tls ? "" : ", or wants RUNLEDGER_KAFKA_TLS=true";
+    const hint = tls ? "" : "; perhaps it wants RUNLEDGER_KAFKA_TLS=true";
+    // Whoever starts or stops hangs up too.
+    if (answer.length === 0) throw new KafkaAway(`it hangs up${hint}`);
     throw new UnusableKafka(`${host}:${port} does not answer as a Kafka broker does${hint}`);
   } finally {
     clearTimeout(tooLate);

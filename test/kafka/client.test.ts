@@ -5,7 +5,8 @@ import { unreadable } from "../../shared/kafka/codecs.ts";
 import { topicConfigs } from "../../shared/kafka/topics.ts";
 import { kafkaOf, keptLog } from "../support/kafka.ts";
 import { addressOf } from "../support/servers/address-of.ts";
-import { describeNeeds, kafkaServer } from "../support/skip.ts";
+import { credentials, startKafka } from "../support/servers/kafka.ts";
+import { describeNeeds, kafkaOfItsOwn, kafkaServer } from "../support/skip.ts";
 
 type Read = { topic: string; offset: string; value: string | undefined; unreadable: string | undefined };
 
@@ -162,6 +163,24 @@ describeNeeds(kafkaServer)("a broker", () => {
     await kafka.close();
     await admin.disconnect();
     await expect(kafka.preflight()).rejects.toThrow("closed");
+  });
+});
+
+describeNeeds(kafkaOfItsOwn)("a broker that asks who we are", () => {
+  it("lets in who may, and says in one line who may not", { timeout: 90_000 }, async () => {
+    const broker = await startKafka();
+    onTestFinished(() => broker.stop());
+    const { log } = keptLog();
+    const kafka = await kafkaOf(broker.signedInAddress, log, { sasl: credentials });
+    await kafka.preflight();
+    const { events } = kafka.config.topics;
+    await kafka.ensureTopic(events, { config: topicConfigs.events });
+    await sendAll(kafka, [events], ["signed in"]);
+    expect((await readAll(kafka, [events], 1)).map(({ value }) => value)).toEqual(["signed in"]);
+    const sasl = { ...credentials, password: "guessed" };
+    const stranger = await kafkaOf(broker.signedInAddress, log, { sasl });
+    await expect(stranger.preflight()).rejects.toMatchObject({ code: "unusable_kafka" });
+    await expect(stranger.preflight()).rejects.toThrow(/^Kafka does not let us in: (?!.*guessed)/);
   });
 });
 

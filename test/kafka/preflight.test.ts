@@ -101,11 +101,11 @@ it.each([
   expect(await errorOf(await answers(bytes))).toMatchObject({ code: "unusable_kafka" });
 });
 
-it("says that one who hangs up is no broker for us, and what may be missing", async () => {
+it("takes one who hangs up for one that starts or stops, and says what may be missing", async () => {
   const broker = await serverThat((socket) => socket.end());
   expect(await errorOf(broker)).toMatchObject({
-    code: "unusable_kafka",
-    message: `${broker} does not answer as a Kafka broker does, or wants RUNLEDGER_KAFKA_TLS=true`,
+    code: "kafka_away",
+    message: `no broker answers (${broker}: it hangs up; perhaps it wants RUNLEDGER_KAFKA_TLS=true)`,
   });
 });
 

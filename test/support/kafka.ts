@@ -35,9 +35,16 @@ export function keptLog() {
 }
 
 /** A way to the broker that all tests share, or to another one, that ends with the test. */
-export async function kafkaOf(brokers?: string, log = keptLog().log): Promise<KafkaClient> {
+export async function kafkaOf(
+  brokers?: string,
+  log = keptLog().log,
+  given: Partial<KafkaConfig> = {},
+): Promise<KafkaClient> {
   const address = brokers ?? (await addressOf("kafka"));
-  const kafka = await openKafka(kafkaConfig({ brokers: address.split(",") }), { log, name: "test" });
+  const kafka = await openKafka(kafkaConfig({ brokers: address.split(","), ...given }), {
+    log,
+    name: "test",
+  });
   onTestFinished(() => kafka.close());
   return kafka;
 }

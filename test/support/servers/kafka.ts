@@ -11,11 +11,19 @@ import type { Running } from "./server.ts";
 
 /** A broker of its own, which a test may take away and give back. */
 export type KafkaServer = Running & {
+  /** Where it lets in only who signs in, by the mechanism `plain`, as `credentials` says. */
+  signedInAddress: string;
   /** Ends it as a power cut would. What it has stored stays. */
   kill(): Promise<void>;
   /** Starts it again, at the same address and with what it had stored. */
   restart(): Promise<void>;
 };
+
+export const credentials = {
+  mechanism: "plain",
+  username: "ledger",
+  password: "of this test alone",
+} as const;
 
 const VERSION = "4.1.0";
 const cache = fileURLToPath(new URL("../../../.cache/", import.meta.url));
@@ -27,9 +35,9 @@ export const hasKafkaJars = (): boolean => existsSync(jars);
 export async function startKafka(): Promise<KafkaServer> {
   fetchJars();
   const folder = mkdtempSync(join(tmpdir(), "runledger-kafka-"));
-  const [port, controllerPort] = await freePorts();
+  const [port, signedInPort, controllerPort] = await freePorts();
   const file = join(folder, "server.properties");
-  writeFileSync(file, properties(port, controllerPort, join(folder, "data")));
+  writeFileSync(file, properties({ port, signedInPort, controllerPort, data: join(folder, "data") }));
   const storage = ["kafka.tools.StorageTool", "format", "-t", randomUUID(), "-c", file];
   const formatting = spawn("java", [...options, ...storage], { stdio: ["ignore", "ignore", "pipe"] });
   const complaints = formatting.stderr.setEncoding("utf8").toArray();
@@ -42,6 +50,7 @@ export async function startKafka(): Promise<KafkaServer> {
   const kill = () => end(broker);
   return {
     address: `127.0.0.1:${port}`,
+    signedInAddress: `127.0.0.1:${signedInPort}`,
     kill,
     async restart() {
       await kill();
@@ -91,16 +100,23 @@ async function end(broker: ChildProcess): Promise<void> {
   await once(broker, "exit");
 }
 
-const properties = (port: number, controllerPort: number, data: string): string =>
+type Place = { port: number; signedInPort: number; controllerPort: number; data: string };
+
+const properties = ({ port, signedInPort, controllerPort, data }: Place): string =>
   [
     "process.roles=broker,controller",
     "node.id=1",
     `controller.quorum.voters=1@127.0.0.1:${controllerPort}`,
-    `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    `advertised.listeners=PLAINTEXT://127.0.0.1:${port}`,
+    `listeners=PLAINTEXT://127.0.0.1:${port},SIGNED_IN://127.0.0.1:${signedInPort},` +
+      `CONTROLLER://127.0.0.1:${controllerPort}`,
+    `advertised.listeners=PLAINTEXT://127.0.0.1:${port},SIGNED_IN://127.0.0.1:${signedInPort}`,
+    "listener.name.signed_in.sasl.enabled.mechanisms=PLAIN",
+    "listener.name.signed_in.plain.sasl.jaas.config=" +
+      "org.apache.kafka.common.security.plain.PlainLoginModule required " +
+      `user_${credentials.username}="${credentials.password}";`,
     "controller.listener.names=CONTROLLER",
     "inter.broker.listener.name=PLAINTEXT",
-    "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SIGNED_IN:SASL_PLAINTEXT",
     `log.dirs=${data}`,
     "offsets.topic.replication.factor=1",
     "offsets.topic.num.partitions=1",
@@ -151,9 +167,9 @@ function fetchJars(): void {
   }
 }
 
-/** Two ports that nobody listens on. */
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()];
+/** Three ports that nobody listens on. */
+async function freePorts(): Promise<[number, number, number]> {
+  const servers = [createServer(), createServer(), createServer()];
   const ports: number[] = [];
   for (const server of servers) {
     server.listen(0, "127.0.0.1");
@@ -162,5 +178,5 @@ async function freePorts(): Promise<[number, number]> {
     ports.push(typeof address === "object" && address ? address.port : 0);
   }
   await Promise.all(servers.map((server) => once(server.close(), "close")));
-  return [ports[0] ?? 0, ports[1] ?? 0];
+  return [ports[0] ?? 0, ports[1] ?? 0, ports[2] ?? 0];
 }
