@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { EventData } from "@eventstore/db-client";
 import type { RecordedEvent } from "../domain/event.ts";
-import { EPOCH, UnusableLog } from "./event-store.ts";
+import { EPOCH, Overloaded, UnusableLog } from "./event-store.ts";
 import type { Connection } from "./eventstoredb-client.ts";
 import {
   type EventStoreDbReaderOptions,
@@ -54,15 +54,15 @@ export function openEventStoreDbMove(
   const { streamPrefix: prefix, ledger } = options;
   return withConnection(options, async (connection) => {
     const positions = openPositions(connection, { prefix, ledger });
-    const marker = async (): Promise<Marker | undefined> => {
-      const found = await untilAnswered(() => readMarker(connection, prefix));
+    const marker = async (ask: typeof untilAnswered = patiently): Promise<Marker | undefined> => {
+      const found = await ask(() => readMarker(connection, prefix));
       if (found && found.ledger !== ledger)
         throw new UnusableLog(`under ${prefix} there is the log of another ledger, ${found.ledger}`);
       return found;
     };
     return {
       async state() {
-        const found = await marker();
+        const found = await marker(untilAnswered); // Whoever has just begun wants to hear what is wrong.
         if (!found) return { state: "none", epoch: 0n, leaf: "" };
         const { type, data } = found.last;
         const epoch = BigInt(typeof data.epoch === "string" ? data.epoch : 0);
@@ -70,22 +70,35 @@ export function openEventStoreDbMove(
       },
       async begin(moving) {
         // Both in one append: there is no moment at which anybody else could begin to write.
-        if (!(await marker())) await untilAnswered(() => open(connection, prefix, moving));
+        if (!(await marker())) await patiently(() => open(connection, prefix, moving));
         const found = await marker();
         if (found?.last.type === "log.moving") return;
         throw new UnusableLog(`under ${prefix} there is a log already, and it is not waiting for this one`);
       },
-      note: positions.note,
+      note: (entry) => patiently(() => positions.note(entry)),
       async finish(moving) {
         for (let found = await marker(); found?.last.type === "log.moving"; found = await marker()) {
           const revision = found.last.revision + 1;
           const data = dataOf(moving);
-          await untilAnswered(() => appendMarker(connection, prefix, { type: "log.moved", data, revision }));
+          await patiently(() => appendMarker(connection, prefix, { type: "log.moved", data, revision }));
         }
       },
       close: () => connection.close(),
     };
   });
+}
+
+const ROUNDS_MAX = 20;
+
+/** A move takes hours: it outlives a server that is started again. Only for what may be asked twice. */
+async function patiently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  for (let round = 1; ; round++) {
+    try {
+      return await untilAnswered(ask);
+    } catch (error) {
+      if (!(error instanceof Overloaded) || round === ROUNDS_MAX) throw error;
+    }
+  }
 }
 
 const dataOf = ({ epoch, from, head, leaf }: Moving) => ({
