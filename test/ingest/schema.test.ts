@@ -9,7 +9,8 @@ import { openTestLedger } from "../support/open-ledger.ts";
 const page = new URL("../../docs/kafka-commands.md", import.meta.url);
 
 describe("the published schema of commands", () => {
-  it("is what messages are held against (made anew by `vitest run test/ingest/schema.test.ts -u`)", async () => {
+  // `vitest run test/ingest/schema.test.ts -u` makes it anew.
+  it("is what messages are held against", async () => {
     const schema = {
       ...z.toJSONSchema(BatchItem, { io: "input", target: "draft-2020-12" }),
       title: "A command",
