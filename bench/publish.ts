@@ -9,9 +9,9 @@ import type { Done, Job } from "./support/publish-process.ts";
 const WINDOWS = Number(process.env.BENCH_WINDOWS ?? 5);
 const MESSAGES = 100_000;
 
-/** Events of the log, from SQLite until Kafka has acknowledged them and the position is stored durably, against
- *  kafkajs producing the same messages, prepared before, in as large batches and with the same promises. Both
- *  wait for each batch, both are processes of their own. */
+/** Events of the log, from SQLite until Kafka has acknowledged them and the position is stored durably,
+ *  against kafkajs producing the same messages, prepared before, in as large batches and with the same
+ *  promises. Both wait for each batch, both are processes of their own. */
 export const bench: Bench = {
   target: "≥ 0.6 of bare kafkajs producing the same messages",
   async run() {
