@@ -1,5 +1,5 @@
-// A publisher in a process of its own: `node publish-child.ts <folder> <broker> <prefix> <save>`. It is killed,
-// as the system would, when it was about to store its position for that time: what it had sent is
+// A publisher in a process of its own: `node publish-child.ts <folder> <broker> <prefix> <save>`. It is
+// killed, as the system would, when it was about to store its position for that time: what it had sent is
 // acknowledged.
 import { writeSync } from "node:fs";
 import { openPublisher } from "../../services/publisher/publisher.ts";
