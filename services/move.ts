@@ -62,7 +62,7 @@ await runCommand(async ({ config, say }) => {
     });
     if (done === "was there" && movedTo === undefined)
       throw new UnusableLog(
-        `the log is at ${place} already, moved from another copy of ${data}: do not start a server on this one`,
+        `the log is at ${place} already, moved from another copy of ${data}: start no server on this one`,
       );
     say(
       done === "moved"

@@ -87,7 +87,7 @@ export async function copyLog(source: LogSource, target: LogTarget, deps: Deps):
   }
   if (behind && last)
     throw new UnusableLog(
-      `the log to copy into ends with revision ${last.revision} of ${last.stream}, which is not in the source`,
+      `the log to copy into ends with revision ${last.revision} of ${last.stream}, which the source lacks`,
     );
   if (ahead.length > 0) await flush();
   return progress;

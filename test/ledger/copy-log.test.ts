@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   type EventStore,
   OutcomeUnknown,
@@ -7,26 +7,12 @@ import {
   VersionConflict,
 } from "../../shared/event-store/event-store.ts";
 import type { MovedEvent } from "../../shared/event-store/moved-event.ts";
-import { openSqliteEventStore } from "../../shared/event-store/sqlite-event-store.ts";
-import { openSqliteStoredLog } from "../../shared/event-store/sqlite-stored-log.ts";
-import { copyLog, type LogSource } from "../../shared/ledger/copy-log.ts";
+import { copyLog } from "../../shared/ledger/copy-log.ts";
 import { checkCopy, surveyLog } from "../../shared/ledger/copy-survey.ts";
 import { eventfulFolder } from "../support/eventful-folder.ts";
+import { emptyStore, openLog, sourceIn } from "../support/moved-log.ts";
 import { newStream, sealed, several } from "../support/sealed.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
-
-function sourceIn(folder: string): LogSource {
-  const log = openSqliteStoredLog(folder);
-  onTestFinished(() => log.close());
-  const { ledger, epoch, firstPosition } = log;
-  return { ledger, epoch, firstPosition, events: () => log.events() };
-}
-
-function emptyStore(ledger: string): EventStore {
-  const store = openSqliteEventStore(temporaryFolder(), { ledger });
-  onTestFinished(() => store.close());
-  return store;
-}
 
 /** A store that others may write too, and that tells what it was asked. */
 function sharedStore(ledger: string, before: (stream: string, count: number) => void = () => {}) {
@@ -57,7 +43,7 @@ const clock = () => ({ now: () => 0, sleep: () => setImmediate() });
 const all = (store: EventStore) => Array.fromAsync(store.readAll(0n));
 
 describe("copying a log", () => {
-  it("makes the same log, appends one after the other, and puts together what stands side by side", async () => {
+  it("makes the same log, one append after the other, with all in it that stands side by side", async () => {
     const { folder } = await eventfulFolder();
     const source = sourceIn(folder);
     const { store, appends, together } = sharedStore(source.ledger);
@@ -77,7 +63,7 @@ describe("copying a log", () => {
 
   it("keeps to the bytes that one append may have", async () => {
     const folder = temporaryFolder();
-    const from = openSqliteEventStore(folder);
+    const from = openLog(folder);
     const stream = newStream();
     const text = "ä".repeat(100_000);
     const events = sealed(
@@ -149,7 +135,7 @@ describe("copying a log", () => {
     const stream = newStream();
     await store.append(stream, 0, sealed(source.ledger, stream, several(1)));
     await expect(copyLog(source, { store, epoch: 5n }, clock())).rejects.toThrow(
-      `the log to copy into ends with revision 0 of ${stream}, which is not in the source`,
+      `the log to copy into ends with revision 0 of ${stream}, which the source lacks`,
     );
     expect(await store.head()).toBe(1n);
   });

@@ -4,12 +4,10 @@ import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { expect, it, onTestFinished } from "vitest";
-import { openEventStoreDb } from "../../shared/event-store/eventstoredb-event-store.ts";
 import { storedLog } from "../../shared/ledger/stored-log.ts";
-import { openStreamKeys } from "../../shared/ledger/stream-keys.ts";
-import { openSqliteVault } from "../../shared/vault/sqlite-vault.ts";
 import { verifyLog } from "../../shared/verification/verify-log.ts";
 import { eventfulFolder } from "../support/eventful-folder.ts";
+import { onServer, openLog } from "../support/moved-log.ts";
 import { type EventStoreDbServer, startEventStoreDb } from "../support/servers/eventstoredb.ts";
 import { onLog } from "../support/tampered-log.ts";
 
@@ -58,15 +56,14 @@ it.each<[string, (server: EventStoreDbServer) => Promise<unknown>]>([
     const server = await serverOfOwn();
     expect(await move(folder, server, () => disturb(server))).toEqual({ code: 0, err: "" });
     const rows = onLog(folder, (db) => db.prepare("SELECT leaf FROM events ORDER BY position").all());
-    const vault = openSqliteVault(folder);
-    const place = { url: server.address, streamPrefix: PREFIX, keys: openStreamKeys(vault) };
-    const store = await openEventStoreDb(place);
-    expect(await verifyLog(storedLog(store))).toMatchObject({ ok: true, events: rows.length + 1 });
-    const events = await Array.fromAsync(store.readAll(0n));
-    const hex = ({ leaf }: { leaf?: unknown }) => Buffer.from(leaf as Uint8Array).toString("hex"); // A BLOB.
-    expect(events.slice(0, -1).map(hex)).toEqual(rows.map(hex));
-    await store.close();
-    await vault.close();
+    const place = { url: server.address, streamPrefix: PREFIX };
+    await onServer(folder, place, async (store) => {
+      expect(await verifyLog(storedLog(store))).toMatchObject({ ok: true, events: rows.length + 1 });
+      const events = await Array.fromAsync(store.readAll(0n));
+      // What SQLite gives back for a BLOB is bytes.
+      const hex = ({ leaf }: { leaf?: unknown }) => Buffer.from(leaf as Uint8Array).toString("hex");
+      expect(events.slice(0, -1).map(hex)).toEqual(rows.map(hex));
+    });
   },
   60_000,
 );
@@ -78,4 +75,5 @@ it("a move that finds no server says so in one line, and the source can be writt
   const { code, err } = await move(folder, server, async () => {});
   expect([code, err.trimEnd().includes("\n")]).toEqual([1, false]);
   expect(err).toContain("event store");
+  await openLog(folder).close();
 }, 60_000);

@@ -2,22 +2,18 @@ import { cpSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { EPOCH, type EventStore } from "../../shared/event-store/event-store.ts";
-import { openEventStoreDb } from "../../shared/event-store/eventstoredb-event-store.ts";
-import { openEventStoreDbMove } from "../../shared/event-store/eventstoredb-move.ts";
-import { openSqliteEventStore } from "../../shared/event-store/sqlite-event-store.ts";
 import { checkPosition, startEpoch } from "../../shared/ledger/epochs.ts";
 import { checkHead } from "../../shared/ledger/kept-head.ts";
 import { storedLog } from "../../shared/ledger/stored-log.ts";
-import { openStreamKeys } from "../../shared/ledger/stream-keys.ts";
-import { openSqliteVault } from "../../shared/vault/sqlite-vault.ts";
+import type { Vault } from "../../shared/vault/vault.ts";
 import { verifyLog } from "../../shared/verification/verify-log.ts";
-import { nameOf, variablesFor } from "../support/cell.ts";
+import { variablesFor } from "../support/cell.ts";
 import { eventfulFolder } from "../support/eventful-folder.ts";
 import { killProgram } from "../support/killed-program.ts";
+import { onServer, openLog, placeOf, writableOf } from "../support/moved-log.ts";
 import { command, created, openTestLedger } from "../support/open-ledger.ts";
 import { opened, recordedFolder } from "../support/recorded-folder.ts";
 import { runProgram } from "../support/run-program.ts";
-import { addressOf } from "../support/servers/address-of.ts";
 import { startServer } from "../support/start-server.ts";
 import { onLog, tamperUnseen } from "../support/tampered-log.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -42,17 +38,8 @@ async function source(): Promise<Made & { env: Record<string, string> }> {
 const moved = (data: string, env: Record<string, string>) => runProgram("services/move.ts", { data, env });
 
 /** Does something with the log that a folder was moved to, as a server opens it. */
-async function there<Result>(folder: string, use: (store: EventStore) => Promise<Result>): Promise<Result> {
-  const vault = openSqliteVault(folder);
-  const url = await addressOf("eventstoredb");
-  const keys = openStreamKeys(vault);
-  try {
-    const store = await openEventStoreDb({ url, streamPrefix: `${nameOf(folder)}.`, keys });
-    return await use(store).finally(() => store.close());
-  } finally {
-    await vault.close();
-  }
-}
+const there = async <Result>(folder: string, use: (store: EventStore, vault: Vault) => Promise<Result>) =>
+  onServer(folder, await placeOf(folder), use);
 
 type Row = { id: string; stream: string; revision: number; leaf: Uint8Array };
 const rowsOf = (folder: string) =>
@@ -69,7 +56,7 @@ const plain = ({ id, stream, revision, leaf }: Row) => [
 /** Everything that must be so when the log has been moved. */
 async function checkMoved({ folder, head }: Made): Promise<void> {
   const rows = rowsOf(folder);
-  await there(folder, async (store) => {
+  await there(folder, async (store, vault) => {
     const events = await Array.fromAsync(store.readAll(0n));
     expect(events.slice(0, -1).map(plain)).toEqual(rows.map(plain));
     expect(events.at(-1)).toMatchObject({
@@ -82,30 +69,9 @@ async function checkMoved({ folder, head }: Made): Promise<void> {
     }
     const verified = await verifyLog(storedLog(store));
     expect(verified).toMatchObject({ ok: true, events: rows.length + 1, erased: 1 });
-    const vault = openSqliteVault(folder);
-    await checkHead(store, vault).finally(() => vault.close());
+    await checkHead(store, vault);
   });
-  expect(() => openSqliteEventStore(folder)).toThrow(/was moved to 127\.0\.0\.1\S* under .*it goes on there/);
-}
-
-/** Which of the two logs somebody could write to now. */
-async function writable(folder: string): Promise<string[]> {
-  const found: string[] = [];
-  try {
-    await openSqliteEventStore(folder).close();
-    found.push("source");
-  } catch (error) {
-    expect((error as Error).message).toContain("was moved to");
-  }
-  const place = { url: await addressOf("eventstoredb"), streamPrefix: `${nameOf(folder)}.`, keys: undefined };
-  const ledger = String(onLog(folder, (db) => db.prepare("SELECT id FROM ledger").get()?.id));
-  const move = await openEventStoreDbMove({ ...place, ledger });
-  const { state } = await move.state().finally(() => move.close());
-  if (state === "none") return found; // To open it would be to begin another ledger there.
-  const opening = openEventStoreDb(place).then((store) => store.close());
-  if (state === "moving") await expect(opening).rejects.toThrow(/is being moved here: nobody else may write/);
-  else await opening;
-  return state === "moving" ? found : [...found, "target"];
+  expect(() => openLog(folder)).toThrow(/was moved to 127\.0\.0\.1\S* under .*it goes on there/);
 }
 
 describe("npm run move", () => {
@@ -117,7 +83,7 @@ describe("npm run move", () => {
     expect(out).toMatch(/^verified \d+ events of \d+ streams, digest [0-9a-f]{64}$/m);
     expect(out).toMatch(/^moved \d+ events to 127\.0\.0\.1\S* under /m);
     await checkMoved(from);
-    expect(await writable(from.folder)).toEqual(["target"]);
+    expect(await writableOf(from.folder)).toEqual(["target"]);
     expect((await runProgram("services/verify.ts", { data: from.folder })).code).toBe(0);
     const path = join(temporaryFolder(), "old.ndjson");
     expect((await runProgram("services/export.ts", { data: from.folder, args: [path] })).code).toBe(0);
@@ -195,7 +161,7 @@ describe("npm run move", () => {
     async (line) => {
       const { env, ...from } = await source();
       await killProgram("services/move.ts", from.folder, env, { line });
-      expect((await writable(from.folder)).length).toBeLessThanOrEqual(1);
+      expect((await writableOf(from.folder)).length).toBeLessThanOrEqual(1);
       const { code, err } = await moved(from.folder, env);
       expect([code, err]).toEqual([0, ""]);
       await checkMoved(from);
@@ -212,7 +178,7 @@ describe("npm run move", () => {
     for (let kills = 0; kills < 20; ) {
       const ms = wholeMs * (0.2 + 0.8 * Math.random());
       if (await killProgram("services/move.ts", from.folder, from.env, { ms })) kills++;
-      const found = await writable(from.folder);
+      const found = await writableOf(from.folder);
       expect(found.length, `after ${ms} ms`).toBeLessThanOrEqual(1);
       if (!found.includes("target")) continue;
       await checkMoved(from);
@@ -225,7 +191,7 @@ describe("npm run move", () => {
   it("takes along what the source has got between two attempts", async () => {
     const { env, ...from } = await source();
     await killProgram("services/move.ts", from.folder, env, { line: /^verified/ });
-    if (!(await writable(from.folder)).includes("source")) return; // It was faster than the kill.
+    if (!(await writableOf(from.folder)).includes("source")) return; // It was faster than the kill.
     await opened(from.folder, async ({ store, vault }) => {
       const { ledger } = await openTestLedger({ store });
       await ledger.create("run", command(created()));
@@ -267,7 +233,7 @@ describe("npm run move refuses, in one line and without a change,", () => {
     });
     expect((await moved(one.folder, one.env)).code).toBe(0);
     await refused(other.folder, one.env, /^under \S+ there is a log already, and it is not waiting/);
-    expect(await writable(other.folder)).toContain("source");
+    expect(await writableOf(other.folder)).toContain("source");
   });
 
   it("another place than the one that it went to", async () => {
@@ -284,11 +250,7 @@ describe("npm run move refuses, in one line and without a change,", () => {
   it("another copy of a folder that was moved", async () => {
     const [one, other] = [await source(), await source()];
     await moved(one.folder, one.env);
-    await refused(
-      other.folder,
-      one.env,
-      /moved from another copy of \S+: do not start a server on this one\n$/,
-    );
+    await refused(other.folder, one.env, /moved from another copy of \S+: start no server on this one\n$/);
   });
 
   it("nowhere to go, nothing to move, a running server, a damaged log", async () => {
@@ -299,7 +261,7 @@ describe("npm run move refuses, in one line and without a change,", () => {
     expect(running.err).toBe(`the server is running on ${folder}: stop it first\n`);
     tamperUnseen(folder, `UPDATE events SET data = '{"x":1}' WHERE position = 7`);
     await refused(folder, env, /^the log is damaged at position \d+: /);
-    expect(await writable(folder)).toEqual(["source"]); // Nothing was begun there.
+    expect(await writableOf(folder)).toEqual(["source"]); // Nothing was begun there.
   });
 
   it("a log that was cut or put back and has no new epoch yet", async () => {

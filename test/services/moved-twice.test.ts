@@ -1,13 +1,10 @@
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { EPOCH, type EventStore } from "../../shared/event-store/event-store.ts";
-import { openEventStoreDb } from "../../shared/event-store/eventstoredb-event-store.ts";
-import { openSqliteEventStore } from "../../shared/event-store/sqlite-event-store.ts";
 import { checkPosition } from "../../shared/ledger/epochs.ts";
-import { openStreamKeys } from "../../shared/ledger/stream-keys.ts";
-import { openSqliteVault } from "../../shared/vault/sqlite-vault.ts";
 import { variablesFor } from "../support/cell.ts";
 import { eventfulFolder } from "../support/eventful-folder.ts";
+import { onServer, openLog, type Place } from "../support/moved-log.ts";
 import { command, created, openTestLedger } from "../support/open-ledger.ts";
 import { runProgram } from "../support/run-program.ts";
 import { onLog } from "../support/tampered-log.ts";
@@ -21,28 +18,20 @@ async function run(program: string, data: string, env: Env, args: string[] = [])
   return out;
 }
 
-async function onServer<Result>(folder: string, env: Env, use: (store: EventStore) => Promise<Result>) {
-  const vault = openSqliteVault(folder);
-  const url = env.RUNLEDGER_EVENT_STORE_URL ?? "";
-  const streamPrefix = env.RUNLEDGER_STREAM_PREFIX ?? "";
-  const store = await openEventStoreDb({ url, streamPrefix, keys: openStreamKeys(vault) });
-  try {
-    return await use(store);
-  } finally {
-    await store.close();
-    await vault.close();
-  }
-}
+const placeIn = (env: Env): Place => ({
+  url: env.RUNLEDGER_EVENT_STORE_URL ?? "",
+  streamPrefix: env.RUNLEDGER_STREAM_PREFIX ?? "",
+});
 
 const engines = { eventStoreDb: true, postgres: false, kafka: false };
 const positions = async (store: EventStore) =>
   (await Array.fromAsync(store.readAll(0n))).map(({ position }) => position);
 
-it("a log that went from SQLite to EventStoreDB, to a file, to another place and back knows all its positions", async () => {
+it("a log that went to EventStoreDB, to another place and back knows all its positions", async () => {
   const { folder, head } = await eventfulFolder();
   const env = await variablesFor(folder, engines);
   await run("move", folder, env);
-  const first = await onServer(folder, env, async (store) => {
+  const first = await onServer(folder, placeIn(env), async (store) => {
     const { ledger } = await openTestLedger({ store });
     for (let more = 0; more < 3; more++)
       await ledger.create("run", command(created({}, { input: { more } })));
@@ -54,7 +43,7 @@ it("a log that went from SQLite to EventStoreDB, to a file, to another place and
   const elsewhere = { ...env, RUNLEDGER_STREAM_PREFIX: `${env.RUNLEDGER_STREAM_PREFIX}again.` };
   const otherFolder = temporaryFolder();
   await run("import", otherFolder, elsewhere, [file]);
-  const second = await onServer(otherFolder, elsewhere, async (store) => {
+  const second = await onServer(otherFolder, placeIn(elsewhere), async (store) => {
     const now = await positions(store);
     for (const index of [0, 7, 300, 583, first.length - 1]) {
       expect(await checkPosition(store, first[index] ?? 0n)).toMatchObject({ position: now[index] });
@@ -72,7 +61,7 @@ it("a log that went from SQLite to EventStoreDB, to a file, to another place and
   const last = temporaryFolder();
   await run("import", last, {}, [back]);
   expect(await run("verify", last, {})).toMatch(new RegExp(`^verified ${second.length + 1} events`));
-  const store = openSqliteEventStore(last);
+  const store = openLog(last);
   for (const index of [0, 7, 300, 583, first.length - 1]) {
     const now = 7n * EPOCH + BigInt(index + 1);
     for (const old of [first[index], second[index]])
