@@ -73,6 +73,24 @@ export const zeroCheckpoint: Checkpoint = {
 export type ViewState = "rebuilding" | "live";
 export type ViewStatus = Checkpoint & { name: string; version: number; state: ViewState };
 
+/** What a view is that nobody has begun to build. */
+export const unknownView = ({ name, version }: View): ViewStatus => ({
+  ...zeroCheckpoint,
+  name,
+  version,
+  state: "rebuilding",
+});
+
+/** The version that serves; without one, the version that is asked for, if it is being built. */
+export function servingOf(view: View, known: readonly ViewStatus[]): ViewStatus | undefined {
+  const live = known.filter(({ state }) => state === "live").sort((a, b) => b.version - a.version);
+  return (
+    live.find(({ version }) => version === view.version) ??
+    live[0] ??
+    known.find(({ version }) => version === view.version)
+  );
+}
+
 /** A run, or whatever has a stream, that a view could not go on with. */
 export type Parked = { name: string; version: number; id: string; position: bigint; reason: string };
 

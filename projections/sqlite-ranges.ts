@@ -1,5 +1,6 @@
+import { choose, filterOf, indexName, indexWithin, isAscending, orderOf } from "./list-plan.ts";
 import type { Cursor, ListQuery, Value, View, Where } from "./row-store.ts";
-import { choose, conditions, filterOf, listSql, orderOf } from "./sqlite-lists.ts";
+import { conditions, listSql } from "./sqlite-lists.ts";
 import { rowOf, rowsOf, type Statements } from "./sqlite-statements.ts";
 import { toSql } from "./sqlite-tables.ts";
 
@@ -47,15 +48,13 @@ function rowsWithin(
   { where }: ListQuery,
   { column: other, from, until }: NonNullable<ListQuery["within"]>,
 ): bigint[] | undefined {
-  const index = view.table.indexes.find(
-    ({ columns }) => columns.at(-1) === other && columns.slice(0, -1).every((column) => isOne(where[column])),
-  );
+  const index = indexWithin(view.table, where, other);
   if (!index) return undefined;
   const prefix = index.columns.slice(0, -1);
   const equal = prefix.map((column) => `"${column}" = ? AND `).join("");
   const rowids = rowsOf(
     statement(
-      `SELECT rowid FROM "${name}" INDEXED BY "${name}_${index.name}" ` +
+      `SELECT rowid FROM "${name}" INDEXED BY "${indexName(name, index)}" ` +
         `WHERE ${equal}"${other}" BETWEEN ? AND ? LIMIT ?`,
     ),
     ...prefix.map((column) => toSql(where[column] as Value)),
@@ -66,12 +65,9 @@ function rowsWithin(
   return rowids.length > GATHERED_MAX ? undefined : rowids.map(([row]) => row as bigint);
 }
 
-const isOne = (value: Value | readonly Value[] | undefined): boolean =>
-  value !== undefined && value !== null && !Array.isArray(value);
-
 /** What a query over an index would answer, out of rows in no order. */
 function pageOf(found: Row[], query: ListQuery): bigint[] {
-  const ascending = (query.ascendingBy === undefined) === (query.before !== undefined);
+  const ascending = isAscending(query);
   const compare = (a: Cursor, b: Cursor): number =>
     a.value === b.value ? (a.id < b.id ? -1 : Number(a.id > b.id)) : a.value < b.value ? -1 : 1;
   const edge = query.after ?? query.before;
@@ -98,7 +94,7 @@ export function bisect(
 ): bigint | undefined {
   const { index } = choose(view.table, [position], filterOf(where));
   const { sql, parameters } = conditions(filterOf(where));
-  const from = `FROM "${name}" INDEXED BY "${name}_${index.name}" WHERE TRUE${sql}`;
+  const from = `FROM "${name}" INDEXED BY "${indexName(name, index)}" WHERE TRUE${sql}`;
   const edge = (direction: string) =>
     rowOf(
       statement(`SELECT "${position}", "${clock}" ${from} ORDER BY "${position}" ${direction} LIMIT 1`),

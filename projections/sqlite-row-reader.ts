@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import { filterOf, tableName } from "./list-plan.ts";
 import {
   type Group,
   type ListQuery,
@@ -6,16 +7,17 @@ import {
   type Parked,
   type RowReader,
   type StoredRow,
+  servingOf,
+  unknownView,
   type Value,
   type View,
   type ViewState,
   type ViewStatus,
-  zeroCheckpoint,
 } from "./row-store.ts";
-import { conditions, filterOf, listSql } from "./sqlite-lists.ts";
+import { conditions, listSql } from "./sqlite-lists.ts";
 import { bisect, gathered } from "./sqlite-ranges.ts";
 import { rowOf, rowsOf, statementsOf, type Values } from "./sqlite-statements.ts";
-import { type Coder, coder, tableName } from "./sqlite-tables.ts";
+import { coder, type SqliteCoder } from "./sqlite-tables.ts";
 
 const PARKED = "name, version, id, position, reason";
 const CHECKPOINT = "name, version, state, position, leafHash, eventsSeen, digest, clockMs";
@@ -52,7 +54,7 @@ const parkedOf = ([name, version, id, position, reason]: Values): Parked => ({
  *  moment. */
 export function sqliteRowReading(db: DatabaseSync): Omit<RowReader, "close"> {
   const statement = statementsOf(db);
-  const coders = new Map<string, { table: View["table"]; coder: Coder }>();
+  const coders = new Map<string, { table: View["table"]; coder: SqliteCoder }>();
 
   /** A read outside a transaction that is already open begins one. */
   function reading<T>(read: () => T): T {
@@ -65,28 +67,13 @@ export function sqliteRowReading(db: DatabaseSync): Omit<RowReader, "close"> {
     }
   }
 
-  /** The version that serves; without one, the version that is asked for, if it is being built. */
   function serving(view: View): ViewStatus | undefined {
-    const known = rowsOf(statement(`SELECT ${CHECKPOINT} FROM checkpoints WHERE name = ?`), view.name).map(
-      statusOf,
-    );
-    const live = known.filter(({ state }) => state === "live").sort((a, b) => b.version - a.version);
-    return (
-      live.find(({ version }) => version === view.version) ??
-      live[0] ??
-      known.find(({ version }) => version === view.version)
-    );
+    const known = rowsOf(statement(`SELECT ${CHECKPOINT} FROM checkpoints WHERE name = ?`), view.name);
+    return servingOf(view, known.map(statusOf));
   }
 
-  const unknown = ({ name, version }: View): ViewStatus => ({
-    ...zeroCheckpoint,
-    name,
-    version,
-    state: "rebuilding",
-  });
-
   /** Reads and writes rows as the stored version has them. */
-  function coderOf(view: View, version: number): Coder {
+  function coderOf(view: View, version: number): SqliteCoder {
     const name = tableName({ name: view.name, version });
     const known = coders.get(name);
     if (known?.table === view.table) return known.coder;
@@ -98,7 +85,7 @@ export function sqliteRowReading(db: DatabaseSync): Omit<RowReader, "close"> {
     return made;
   }
 
-  const columnsOf = ({ all }: Coder): string => all.names.map((column) => `"${column}"`).join(", ");
+  const columnsOf = ({ all }: SqliteCoder): string => all.names.map((column) => `"${column}"`).join(", ");
 
   function rowids(name: string, view: View, query: ListQuery): bigint[] {
     const few = gathered(statement, name, view, query);
@@ -112,12 +99,12 @@ export function sqliteRowReading(db: DatabaseSync): Omit<RowReader, "close"> {
       return rowsOf(statement(`SELECT ${CHECKPOINT} FROM checkpoints ORDER BY name, version`)).map(statusOf);
     },
     async status(view) {
-      return serving(view) ?? unknown(view);
+      return serving(view) ?? unknownView(view);
     },
     async get(view, id) {
       return reading(() => {
         const status = serving(view);
-        if (!status) return { row: undefined, parked: undefined, view: unknown(view) };
+        if (!status) return { row: undefined, parked: undefined, view: unknownView(view) };
         const code = coderOf(view, status.version);
         const found = rowOf(
           statement(`SELECT ${columnsOf(code)} FROM "${tableName(status)}" WHERE "id" = ?`),
@@ -143,7 +130,7 @@ export function sqliteRowReading(db: DatabaseSync): Omit<RowReader, "close"> {
           status?.state !== "live" ||
           Object.values(query.where).some((value) => Array.isArray(value) && value.length === 0)
         ) {
-          return { rows: [], more: false, view: status ?? unknown(view) };
+          return { rows: [], more: false, view: status ?? unknownView(view) };
         }
         const code = coderOf(view, status.version);
         const name = tableName(status);

@@ -1,4 +1,6 @@
-import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { tableName } from "./list-plan.ts";
+import { charactersOf } from "./row-coder.ts";
 import {
   type Change,
   type RowReader,
@@ -10,7 +12,7 @@ import {
 } from "./row-store.ts";
 import { sqliteRowReading } from "./sqlite-row-reader.ts";
 import { rowOf, rowsOf, statementsOf } from "./sqlite-statements.ts";
-import { type Coder, coder, createIndex, createTable, tableName, toSql } from "./sqlite-tables.ts";
+import { coder, createIndex, createTable, type SqliteCoder, toSql } from "./sqlite-tables.ts";
 import { openViewsFile } from "./sqlite-views-file.ts";
 
 /** Views in one SQLite file, on a connection that only reads: for the API, beside a projector on another
@@ -58,10 +60,7 @@ async function inTransaction<T>(db: DatabaseSync, work: () => Promise<T>): Promi
   }
 }
 
-const charactersOf = (values: readonly SQLOutputValue[]): number =>
-  values.reduce<number>((sum, value) => sum + (typeof value === "string" ? value.length : 0), 0);
-
-type Writing = { coder: Coder; insert: StatementSync; update: StatementSync; remove: StatementSync };
+type Writing = { coder: SqliteCoder; insert: StatementSync; update: StatementSync; remove: StatementSync };
 
 function sqliteRowWriting(db: DatabaseSync): RowWriter {
   const statement = statementsOf(db);

@@ -15,8 +15,8 @@ export function partsOf(role: string, config: Config): ReadonlySet<Part> {
   if (!part) throw new StartupError(`there is no process ${role}: one of all, ${parts.join(", ")}`);
   if (!config.eventStoreDb || !config.postgres)
     throw new StartupError(
-      `a process of its own for ${role} needs RUNLEDGER_EVENT_STORE=eventstoredb and RUNLEDGER_VIEWS=postgres: ` +
-        "SQLite files are for one process, which is `all`",
+      `a process of its own for ${role} needs RUNLEDGER_EVENT_STORE=eventstoredb and ` +
+        "RUNLEDGER_VIEWS=postgres: SQLite files are for one process, which is `all`",
     );
   if (needsKafka.includes(part) && !config.kafka) throw new StartupError(`${role} needs RUNLEDGER_KAFKA`);
   return new Set([part]);

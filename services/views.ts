@@ -36,7 +36,7 @@ export async function openViews(deps: Deps) {
     closing.push(() => rows.close());
     if (postgres) {
       const { openPostgresProgress } = await import("./projector/postgres-progress.ts");
-      const { viewsChannel } = await import("../projections/postgres-row-store.ts");
+      const { viewsChannel } = await import("../projections/postgres-views.ts");
       const watched = await openPostgresProgress(postgres, {
         views: () => rows.views(),
         channel: viewsChannel(postgres.schema),

@@ -16,10 +16,15 @@ export type Sql = {
   values(text: string, parameters?: readonly Parameter[], name?: string): Promise<unknown[][]>;
 };
 
+export type Transaction = Sql & {
+  /** A statement that may take as long as it takes; so may those that follow it. */
+  long(text: string): Promise<void>;
+};
+
 /** One database, or one schema of it. Everything that is kept there is found through the search path. */
 export type Postgres = Sql & {
   readonly schema: string;
-  transaction<T>(work: (tx: Sql) => Promise<T>, mode?: "read only"): Promise<T>;
+  transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** Calls back for every notification on a channel, and after every (re)connection, when some may have been
    *  missed; returns what ends that. */
   listen(channel: string, onNotified: (payload: string | undefined) => void): Promise<() => Promise<void>>;
@@ -47,6 +52,7 @@ const CONNECT_MS = 5000;
 const INT8 = 20;
 const JSON_TYPES = new Set([114, 3802]);
 const RECONNECT_MS = 500;
+const FOR_EVER_MS = 2 ** 31 - 1;
 
 const asText = (text: string): string => text;
 const identifier = /^[a-z_][a-z0-9_]{0,62}$/;
@@ -68,7 +74,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Postgres> 
     application_name: name,
     keepAlive: true,
     connectionTimeoutMillis: CONNECT_MS,
-    options: `-c search_path=${schema} -c timezone=UTC`,
+    // Statements with a name are planned once, whatever their values: none of ours needs more.
+    options: `-c search_path=${schema} -c timezone=UTC -c plan_cache_mode=force_generic_plan`,
   };
   const pool = new Pool({
     ...connection,
@@ -97,13 +104,21 @@ export async function openPostgres(options: PostgresOptions): Promise<Postgres> 
     },
   });
 
-  async function transaction<T>(work: (tx: Sql) => Promise<T>, mode?: "read only"): Promise<T> {
+  const transactionOver = (on: Asking): Transaction => ({
+    ...over(on),
+    async long(text) {
+      await on.query("SET LOCAL statement_timeout = 0");
+      await on.query({ text, query_timeout: FOR_EVER_MS } as QueryConfig); // Its types lack this option.
+    },
+  });
+
+  async function transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     const client = await pool.connect();
     client.on("error", onFault); // While it is out of the pool, the pool does not listen.
     let broken: Error | undefined;
     try {
-      await client.query(mode === undefined ? "BEGIN" : "BEGIN READ ONLY");
-      const result = await work(over(client));
+      await client.query("BEGIN");
+      const result = await work(transactionOver(client));
       await client.query("COMMIT");
       return result;
     } catch (error) {

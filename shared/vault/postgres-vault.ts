@@ -21,8 +21,8 @@ const CHECK = "check";
 const ENTRIES_PAGE = 1000;
 
 /** The vault in a table of PostgreSQL, for several processes. Every value is sealed with AES-256-GCM under
- *  the key, which the server never sees, and its own name. What one process removes the others forget as soon as
- *  they are notified; one that cannot be reached forgets it after `cachedMs`. */
+ *  the key, which the server never sees, and its own name. What one process removes the others forget as soon
+ *  as they are notified; one that cannot be reached forgets it after `cachedMs`. */
 export async function openPostgresVault(
   postgres: Postgres,
   { key, cachedMax = 10_000, cachedMs = 60_000 }: PostgresVaultOptions,

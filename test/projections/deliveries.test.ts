@@ -30,7 +30,7 @@ const next = "2026-01-01T01:00:00.000Z";
 async function ledger() {
   const store = openMemoryEventStore();
   const { record } = recorder(store);
-  const rows = openRows(temporaryFolder());
+  const rows = await openRows(temporaryFolder());
   const projector = await openProjector({ store, rows, projections: await allProjections(store) });
   const told = async (stream: string, type: string, data?: JsonObject, beside?: Beside) => {
     const content = type === "endpoint.created" ? { url: "https://example.test/" } : undefined;

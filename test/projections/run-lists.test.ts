@@ -66,7 +66,7 @@ describe("lists of runs", () => {
       fc.asyncProperty(tries(80), fc.array(filters, { minLength: 10, maxLength: 20 }), async (all, asked) => {
         const store = openMemoryEventStore();
         await recordTries(store, all);
-        const rows = openRows(temporaryFolder());
+        const rows = await openRows(temporaryFolder());
         await (await openProjector({ store, rows, projections: await allProjections(store) })).catchUp();
         const known = rowsOf(store.events).sort((a, b) => (a.createdPosition < b.createdPosition ? 1 : -1));
         for (const filter of asked)
@@ -110,7 +110,7 @@ describe("lists of runs", () => {
   it("never show another workspace's", async () => {
     const store = openMemoryEventStore();
     await recordTries(store, fc.sample(tries(40), { numRuns: 1, seed: 1 })[0] ?? []);
-    const rows = openRows(temporaryFolder());
+    const rows = await openRows(temporaryFolder());
     await (await openProjector({ store, rows, projections: await allProjections(store) })).catchUp();
     expect((await listRuns(rows, "default", {}, { limit: 50 })).rows.length).toBeGreaterThan(0);
     expect((await listRuns(rows, "other", {}, { limit: 50 })).rows).toEqual([]);
@@ -126,7 +126,7 @@ describe("instants in a filter", () => {
       await record(streamOf(idOf("run", number)), "run.created", { workflow: "w" }, undefined, {
         recordedAt,
       });
-    const rows = openRows(temporaryFolder());
+    const rows = await openRows(temporaryFolder());
     const projections = await allProjections(store);
     await (await openProjector({ store, rows, projections, batchEvents: 1 })).catchUp();
     const between = async (from: string, to: string) => {

@@ -11,7 +11,7 @@ import { allProjections, openRows } from "../support/views.ts";
 
 async function ledger() {
   const store = openMemoryEventStore();
-  const rows = openRows(temporaryFolder());
+  const rows = await openRows(temporaryFolder());
   const projector = await openProjector({ store, rows, projections: await allProjections(store) });
   return { record: recorder(store).record, rows, catchUp: () => projector.catchUp() };
 }

@@ -15,14 +15,14 @@ import { rowStoreContract } from "../contracts/row-store.contract.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { openRows } from "../support/views.ts";
 
-rowStoreContract("sqlite", async () => openRows(temporaryFolder()));
+rowStoreContract("sqlite", async () => await openRows(temporaryFolder()));
 
 describe("the file of the views", () => {
   it("is read on a connection of its own, which sees what is committed and cannot write", async () => {
     const folder = temporaryFolder();
     const reader = openSqliteRows(folder); // Opened first: it makes the file that is not there.
     onTestFinished(() => reader.close());
-    const rows = openRows(folder);
+    const rows = await openRows(folder);
     await rows.prepare(runsView);
     expect((await reader.status(runsView)).state).toBe("rebuilding");
     await rows.transaction(async (writer) => {
@@ -61,9 +61,9 @@ describe("the file of the views", () => {
     );
   });
 
-  it("is written as its promise says", () => {
+  it("is written as its promise says", async () => {
     const folder = temporaryFolder();
-    openRows(folder);
+    await openRows(folder);
     const db = new DatabaseSync(join(folder, "views.db"));
     expect(db.prepare("PRAGMA journal_mode").get()?.journal_mode).toBe("wal");
     db.close();
@@ -112,7 +112,7 @@ describe("every list", () => {
     "of %o is a walk through an index: nothing is scanned, nothing is sorted",
     async (view, query) => {
       const folder = temporaryFolder();
-      const rows = openRows(folder);
+      const rows = await openRows(folder);
       await rows.prepare(view);
       await rows.transaction((writer) => writer.serve(view));
       const db = new DatabaseSync(join(folder, "views.db"));
@@ -132,7 +132,7 @@ describe("every list", () => {
 
   it("of a parent's recipient runs is counted from an index alone", async () => {
     const folder = temporaryFolder();
-    const rows = openRows(folder);
+    const rows = await openRows(folder);
     await rows.prepare(runsView);
     await rows.transaction((writer) => writer.serve(runsView));
     const db = new DatabaseSync(join(folder, "views.db"));

@@ -23,7 +23,7 @@ describe("a follower that fails", () => {
       /follower_restarts_total\{follower="dispatcher"\} (\d+)/.exec((await server.get("/metrics")).text)?.[1];
     const pauses = () =>
       server.lines.filter(({ msg }) => msg === "follower.restarted").map(({ pauseMs }) => pauseMs);
-    const taken = takeTable(server.folder, "deliveries");
+    const taken = await takeTable(server.folder, "deliveries");
     expect(await restarts()).toBeUndefined();
     let pauseMs = Date.parse(due.nextAttemptAt ?? "") - clock.now();
     for (const [index, next] of [100, 200, 400, 800].entries()) {
@@ -36,7 +36,7 @@ describe("a follower that fails", () => {
     // Nothing else stands still meanwhile.
     expect((await server.create({})).status).toBe(201);
 
-    taken.giveBack();
+    await taken.giveBack();
     await clock.advance(800);
     const again = await receiver.next();
     expect([again.id, again.raw]).toEqual([id, raw]);

@@ -1,14 +1,11 @@
-import { rmSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { DeliveryJson, EndpointMade, Page, RunJson } from "../support/client.ts";
 import { holdViews } from "../support/held-views.ts";
 import { openTestServer, untilReady } from "../support/open-server.ts";
 import { openReceiver } from "../support/receiver.ts";
-import { openRows } from "../support/views.ts";
+import { openRows, removeViews } from "../support/views.ts";
 
 const RUNS = 20;
-const files = ["views.db", "views.db-wal", "views.db-shm"];
 
 /** A stopped server whose runs have ended, whose endpoint has heard of it, and whose views are gone. */
 async function withoutViews() {
@@ -26,7 +23,7 @@ async function withoutViews() {
     deliveries: (await server.get(`/v1/deliveries${query}`)).text,
   };
   await server.close();
-  for (const file of files) rmSync(join(server.folder, file), { force: true });
+  await removeViews(server.folder);
   return { folder: server.folder, key: server.key, receiver, before, open: open.run.id };
 }
 
@@ -55,8 +52,8 @@ describe("views that were removed", () => {
 
   it("answer no list until they are there; writes, webhooks and single runs go on meanwhile", async () => {
     const { folder, key, receiver, before, open } = await withoutViews();
-    openRows(folder); // Their file is there, and nothing in it.
-    const held = holdViews(folder);
+    await openRows(folder); // Their file is there, and nothing in it.
+    const held = await holdViews(folder);
     const server = await openTestServer({ folder, key, untilReady: false });
     for (const list of [
       "runs",
@@ -82,7 +79,7 @@ describe("views that were removed", () => {
     const heard = await receiver.until(RUNS + 1);
     expect(heard.at(-1)?.body.data.run.id).toBe(body.run.id);
 
-    held.release();
+    await held.release();
     await untilReady(server.url);
     const { text } = await server.get(`/v1/runs?minPosition=${heard.at(-1)?.headers["ledger-position"]}`);
     expect(itemsIn(text).slice(1)).toEqual(itemsIn(before.runs));

@@ -42,7 +42,7 @@ describe("who has written", () => {
     const server = await openTestServer();
     const { body: first } = await server.create({});
     await server.run(first.run.id, first.position);
-    const held = holdViews(server.folder);
+    const held = await holdViews(server.folder);
     const { body: second } = await server.create({});
     const refused = await Promise.all([
       server.get(`/v1/runs?minPosition=${second.position}`),
@@ -69,7 +69,7 @@ describe("who has written", () => {
       expect(events, path).toMatchObject({ status: 200, body: { items: [{ type: "run.created" }] } });
     }
 
-    held.release();
+    await held.release();
     expect(await server.run(second.run.id, second.position)).toMatchObject({
       status: 200,
       body: { id: second.run.id },

@@ -70,7 +70,7 @@ export async function openSharedLog() {
   });
 
   const progress = createProgress();
-  const rows = openRows(folder);
+  const rows = await openRows(folder);
   const projector = await openProjector({
     store,
     rows,
