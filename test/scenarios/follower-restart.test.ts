@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { DeliveryJson, EndpointMade } from "../support/client.ts";
 import { takeTable } from "../support/held-views.ts";
 import { manualClock } from "../support/manual-clock.ts";
@@ -28,7 +28,7 @@ describe("a follower that fails", () => {
     let pauseMs = Date.parse(due.nextAttemptAt ?? "") - clock.now();
     for (const [index, next] of [100, 200, 400, 800].entries()) {
       await clock.advance(pauseMs);
-      expect(await restarts()).toBe(`${index + 1}`);
+      await vi.waitFor(async () => expect(await restarts()).toBe(`${index + 1}`), { timeout: 5000 });
       expect(pauses().at(-1)).toBe(next);
       pauseMs = next;
     }
