@@ -36,7 +36,7 @@ const SEND_MS = 30_000;
 const SESSION_MS = 9000;
 const HEARTBEAT_MS = 2500;
 /** A fetch waits so long for messages. A consumer hears of a rebalance, and ends, in between. */
-const FETCH_WAIT_MS = 2000;
+const FETCH_WAIT_MS = 500;
 
 /** Opens the way to Kafka. The broker may be away. */
 export async function openKafka(config: KafkaConfig, { log, name }: KafkaOptions): Promise<KafkaClient> {
