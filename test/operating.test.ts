@@ -6,7 +6,8 @@ import { catalogue } from "../services/api/problems.ts";
 import { parts } from "../services/roles.ts";
 import { parseConfig } from "../shared/platform/config.ts";
 import { engines } from "../shared/platform/engines.ts";
-import type { Page, RunJson } from "./support/client.ts";
+import { variablesFor } from "./support/cell.ts";
+import type { Client, Page, RunJson } from "./support/client.ts";
 import {
   type Block,
   blocksIn,
@@ -17,8 +18,12 @@ import {
   type Process,
 } from "./support/operator.ts";
 import { addressOf } from "./support/servers/address-of.ts";
+import { startEventStoreDb } from "./support/servers/eventstoredb.ts";
+import { startPostgres } from "./support/servers/postgres.ts";
 import { itNeeds, kafkaServer } from "./support/skip.ts";
 import { root, sourcesIn } from "./support/sources.ts";
+import { spawnServer } from "./support/spawn-server.ts";
+import { temporaryFolder } from "./support/temporary-folder.ts";
 
 const doc = readFileSync(`${root}docs/operating.md`, "utf8");
 const blocks = blocksIn(doc);
@@ -113,6 +118,55 @@ describe("docs/operating.md", () => {
     },
     120_000,
   );
+});
+
+/** Asks until something is answered so. */
+const untilAnswered = (api: Client, path: string, isIt: (status: number) => boolean) =>
+  vi.waitUntil(async () => isIt((await api.get(path)).status), { timeout: 20_000 });
+
+const isFault = (status: number): boolean => status >= 500;
+const isFine = (status: number): boolean => status === 200;
+
+describe("what docs/operating.md says of outages", () => {
+  it("is so: what needs a server that is away is refused, the rest goes on, and so does all when it is back", async () => {
+    const [log, postgres] = await Promise.all([startEventStoreDb({ keeps: true }), startPostgres()]);
+    onTestFinished(async () => void (await Promise.all([log.stop(), postgres.stop()])));
+    const folder = temporaryFolder();
+    const variables = await variablesFor(folder, { eventStoreDb: true, postgres: true, kafka: false });
+    const addresses = {
+      RUNLEDGER_EVENT_STORE_URL: log.address,
+      RUNLEDGER_POSTGRES_URL: postgres.address,
+    };
+    const api = await spawnServer({ folder, env: { ...variables, ...addresses } });
+    const { body } = await api.create({ input: "one" });
+    const run = `/v1/runs/${body.run.id}`;
+    expect((await api.run(body.run.id, body.position)).status).toBe(200);
+
+    await postgres.kill();
+    await untilAnswered(api, "/v1/runs", isFault);
+    for (const path of ["/healthz", "/readyz", "/v1/events?after=0", `${run}/events`])
+      expect([path, (await api.get(path)).status]).toEqual([path, 200]);
+    expect((await api.record(body.run.id, "run.started", "while-views-are-away")).status).toBe(201);
+    await postgres.restart();
+    await untilAnswered(api, "/v1/runs", isFine);
+    await vi.waitUntil(async () => (await api.run(body.run.id)).body.status === "running", {
+      timeout: 20_000,
+    });
+
+    await log.kill();
+    await untilAnswered(api, run, isFault);
+    const refused = await api.get("/v1/runs");
+    expect([refused.status, refused.body.code]).toEqual([503, "overloaded"]);
+    expect((await api.get("/readyz")).status).toBe(503);
+    expect((await api.get("/healthz")).status).toBe(200);
+    const unanswered = api.create({ input: "two" }, "while-the-log-is-away");
+    expect((await unanswered).status).toBe(503);
+    await log.restart();
+    await untilAnswered(api, run, isFine);
+    const again = await api.create({ input: "two" }, "while-the-log-is-away");
+    expect(again.status).toBeLessThan(300);
+    expect((await api.run(again.body.run.id, again.body.position)).status).toBe(200);
+  }, 90_000);
 });
 
 describe("what docs/operating.md names", () => {
