@@ -128,7 +128,7 @@ const isFault = (status: number): boolean => status >= 500;
 const isFine = (status: number): boolean => status === 200;
 
 describe("what docs/operating.md says of outages", () => {
-  it("is so: what needs a server that is away is refused, the rest goes on, and so does all when it is back", async () => {
+  it("is so: what needs a server that is away is refused, and all goes on when it is back", async () => {
     const [log, postgres] = await Promise.all([startEventStoreDb({ keeps: true }), startPostgres()]);
     onTestFinished(async () => void (await Promise.all([log.stop(), postgres.stop()])));
     const folder = temporaryFolder();
