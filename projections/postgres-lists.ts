@@ -73,16 +73,17 @@ function walk(name: string, table: Table, query: ListQuery, binds: Binding, also
   const others = conditions(table, residual, binds) + bounds;
   const partial = index.where === undefined ? "" : `"${index.where}" IS NOT NULL AND `;
   const selected = order.map((column, at) => `"${column}" AS "o${at}"`).join(", ");
-  const parts = legs.map((leg) => {
-    const equal = prefix.map((column, at) => equals(table, column, leg.values[at] ?? null, binds)).join("");
-    const range = between(order, leg)(binds);
-    const where = `${equal}${partial}${range}${others}`;
-    return `SELECT ctid AS "row", ${selected}${also} FROM "${name}" WHERE ${where}`;
-  });
   const direction = isAscending(query) ? "ASC" : "DESC";
   const ordered = order.map((_, at) => `"o${at}" ${direction}`).join(", ");
   const planned = LIMITS.find((known) => known > limit) ?? limit + 1;
-  return { sql: `${parts.join(" UNION ALL ")} ORDER BY ${ordered} LIMIT ${planned}`, ordered };
+  const end = `ORDER BY ${ordered} LIMIT ${planned}`;
+  const parts = legs.map((leg) => {
+    const equal = prefix.map((column, at) => equals(table, column, leg.values[at] ?? null, binds)).join("");
+    const where = `${equal}${partial}${between(order, leg)(binds)}${others}`;
+    // The order is asked of each part: what is asked of all of them the planner does not ask of each.
+    return `(SELECT ctid AS "row", ${selected}${also} FROM "${name}" WHERE ${where} ${end})`;
+  });
+  return { sql: `${parts.join(" UNION ALL ")} ${parts.length > 1 ? end : ""}`, ordered };
 }
 
 const equals = ({ columns }: Table, column: string, value: Value, { bind }: Binding): string =>

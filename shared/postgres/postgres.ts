@@ -52,6 +52,13 @@ const CONNECT_MS = 5000;
 const INT8 = 20;
 const JSON_TYPES = new Set([114, 3802]);
 const RECONNECT_MS = 500;
+/** Statements with a name are planned once, whatever their values. Such a plan knows little of how many rows
+ *  there will be, and every statement of ours has an index that leads to its rows in their order. */
+const PLANNING = [
+  "plan_cache_mode=force_generic_plan",
+  ...["enable_seqscan", "enable_bitmapscan", "enable_sort", "jit"].map((way) => `${way}=off`),
+  "max_parallel_workers_per_gather=0",
+];
 const FOR_EVER_MS = 2 ** 31 - 1;
 
 const asText = (text: string): string => text;
@@ -74,8 +81,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Postgres> 
     application_name: name,
     keepAlive: true,
     connectionTimeoutMillis: CONNECT_MS,
-    // Statements with a name are planned once, whatever their values: none of ours needs more.
-    options: `-c search_path=${schema} -c timezone=UTC -c plan_cache_mode=force_generic_plan`,
+    options: [`search_path=${schema}`, "timezone=UTC", ...PLANNING].map((it) => `-c ${it}`).join(" "),
   };
   const pool = new Pool({
     ...connection,

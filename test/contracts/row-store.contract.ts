@@ -152,6 +152,31 @@ export function rowStoreContract(adapter: string, open: () => Promise<RowStore>)
       expect(rows.map((row) => row.place)).toEqual([place + 1n, place]);
     });
 
+    it("keeps any text, and finds rows by it", async () => {
+      const texts = ["", "a\0b", "\0", "\x01", "\x010", "\x01\0", "\\0", "{}", "NULL", "é\u{1f680}", "'\""];
+      const rows = texts.map((parent, number) => thing(number, { parent, body: { [parent]: parent } }));
+      const store = await storeOf(rows);
+      for (const row of rows) {
+        expect((await store.get(things, row.id)).row).toEqual(row);
+        const page = await store.list(things, { where: { parent: row.parent }, limit: 9 });
+        expect(page.rows).toEqual([row]);
+        await store.transaction(async (writer) => {
+          expect(await writer.find(things, "parent", row.parent)).toEqual([row.id]);
+        });
+      }
+      const reason = "no \0 here";
+      const parked = { name: things.name, version: 1, id: thing(1).id, position: 4n, reason };
+      await store.transaction((writer) => writer.park(parked));
+      expect(await store.parked()).toEqual([parked]);
+    });
+
+    it("orders ids as their characters' numbers are ordered, wherever it stands", async () => {
+      const names = ["thing_Z01", "thing_a02", "thing__03", "thing_B04", "thing_é05", "thing_-06"];
+      const store = await storeOf(names.map((id) => ({ ...thing(1), id })));
+      const { rows } = await store.list(things, { where: { owner: "a" }, limit: 9 });
+      expect(rows.map(({ id }) => id)).toEqual([...names].sort().reverse());
+    });
+
     it("changes and removes rows, and refuses to move what is fixed", async () => {
       const store = await storeOf([thing(1), thing(2)]);
       const after = thing(1, { color: "blue", body: "x" });

@@ -2,16 +2,12 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { apiKeysView } from "../../projections/api-keys/api-keys.table.ts";
-import { deliveriesView } from "../../projections/deliveries/deliveries.table.ts";
-import { endpointsView } from "../../projections/endpoints/endpoints.table.ts";
-import type { Table, View } from "../../projections/row-store.ts";
+import type { Table } from "../../projections/row-store.ts";
 import { runsView } from "../../projections/runs/runs.table.ts";
 import { listSql } from "../../projections/sqlite-lists.ts";
 import { openSqliteRowStore, openSqliteRows } from "../../projections/sqlite-row-store.ts";
-import { stepsView } from "../../projections/steps/steps.table.ts";
-import { workspacesView } from "../../projections/workspaces/workspaces.table.ts";
 import { rowStoreContract } from "../contracts/row-store.contract.ts";
+import { listQueries } from "../support/list-queries.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { openRows } from "../support/views.ts";
 
@@ -78,37 +74,7 @@ function sql(path: string, text: string): void {
 }
 
 describe("every list", () => {
-  const workspace = "default";
-  const list = "runs";
-  const within = { column: "updatedPosition", from: 1n, until: 9n };
-  const statuses = ["failed", "errored"];
-  const cases: [View, object][] = [
-    [runsView, { where: { workspace, list } }],
-    [runsView, { where: { workspace, list, status: statuses } }],
-    [runsView, { where: { workspace, list, hasErrors: true } }],
-    [runsView, { where: { workspace, list, workflow: "w" } }],
-    [runsView, { where: { workspace, list, workflow: "w", status: statuses, hasErrors: true } }],
-    [runsView, { where: { workspace, list, recipientKey: '"a"' } }],
-    [runsView, { where: { workspace, list, recipientKey: '"a"', workflow: "w", status: statuses } }],
-    [runsView, { where: { workspace, list, parentId: "run_a" } }],
-    [runsView, { where: { workspace, list, parentId: "run_a", status: statuses, hasErrors: false } }],
-    [runsView, { where: { workspace, list }, within }],
-    [runsView, { where: { workspace, list, status: statuses }, from: 3n, until: 9n }],
-    [runsView, { where: {}, ascendingBy: "openParent" }],
-    [stepsView, { where: { runId: "run_a" }, ascendingBy: "createdPosition" }],
-    [deliveriesView, { where: { workspace } }],
-    [deliveriesView, { where: { workspace, status: ["pending", "retrying"] } }],
-    [deliveriesView, { where: { workspace, endpointId: "endpoint_a" } }],
-    [deliveriesView, { where: { workspace, endpointId: "endpoint_a", status: ["exhausted"] } }],
-    [deliveriesView, { where: { workspace, runId: "run_a" } }],
-    [deliveriesView, { where: {}, ascendingBy: "nextAttemptAt", until: 9n }],
-    [deliveriesView, { where: { openEndpoint: "endpoint_a" }, ascendingBy: "nextAttemptAt", until: 9n }],
-    [endpointsView, { where: { workspace } }],
-    [apiKeysView, { where: { workspace } }],
-    [workspacesView, { where: {} }],
-  ];
-
-  it.each(cases)(
+  it.each(listQueries)(
     "of %o is a walk through an index: nothing is scanned, nothing is sorted",
     async (view, query) => {
       const folder = temporaryFolder();
@@ -118,7 +84,7 @@ describe("every list", () => {
       const db = new DatabaseSync(join(folder, "views.db"));
       for (const paging of [{}, { after: { value: 5n, id: "x" } }, { before: { value: 5n, id: "x" } }]) {
         const name = `${view.name.replace("-", "_")}_1`;
-        const made = listSql(name, view.table as Table, { where: {}, ...query, ...paging, limit: 50 });
+        const made = listSql(name, view.table as Table, { ...query, ...paging, limit: 50 });
         const plan = db.prepare(`EXPLAIN QUERY PLAN ${made.sql}`).all(...made.parameters);
         const steps = plan.map(({ detail }) => String(detail));
         expect(steps.filter((step) => /TEMP B-TREE|^SCAN/.test(step))).toEqual([]);
