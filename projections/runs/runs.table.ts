@@ -185,8 +185,12 @@ export async function listRunRows(
             instantMs,
           )
           .then((position) => position ?? LAST);
-  const from = await positionAt("created", filter.createdFromMs);
-  const to = await positionAt("created", filter.createdToMs);
+  const [from, to, updatedFrom, updatedTo] = await Promise.all([
+    positionAt("created", filter.createdFromMs),
+    positionAt("created", filter.createdToMs),
+    positionAt("updated", filter.updatedFromMs),
+    positionAt("updated", filter.updatedToMs),
+  ]);
   const query: ListQuery = {
     where,
     ...paging,
@@ -197,8 +201,8 @@ export async function listRunRows(
     return rows.list(runsView, query);
   const within = {
     column: "updatedPosition",
-    from: (await positionAt("updated", filter.updatedFromMs)) ?? 0n,
-    until: ((await positionAt("updated", filter.updatedToMs)) ?? LAST) - 1n,
+    from: updatedFrom ?? 0n,
+    until: (updatedTo ?? LAST) - 1n,
   };
   return rows.list(runsView, { ...query, within });
 }
