@@ -1,5 +1,3 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { UnusableLog } from "../shared/event-store/event-store.ts";
 import { addressIn } from "../shared/event-store/eventstoredb-failures.ts";
 import { openSqliteEventReader } from "../shared/event-store/sqlite-event-reader.ts";
@@ -10,19 +8,20 @@ import { checkKept } from "../shared/ledger/kept-head.ts";
 import { runCommand } from "../shared/platform/command.ts";
 import type { Config } from "../shared/platform/config.ts";
 import { StartupError } from "../shared/platform/errors.ts";
-import { KEY_FILE } from "../shared/vault/key-file.ts";
-import { openSqliteVault } from "../shared/vault/sqlite-vault.ts";
-import { SecretTaken, UnusableVault, type Vault } from "../shared/vault/vault.ts";
+import type { Vault } from "../shared/vault/vault.ts";
 import { copyIntoEventStoreDb } from "./copy-into-eventstoredb.ts";
-import { openSqliteSource } from "./copying.ts";
+import { hasLog, openSqliteSource } from "./copying.ts";
 import { keptInViews } from "./kept.ts";
 import { requireLog, whileStopped } from "./offline.ts";
+import { carrySecrets, hasVaultFile, openOldVault } from "./secrets.ts";
 import { openSecrets } from "./storage.ts";
 
-/** `npm run move`: the log of the data folder goes on in the event store that is configured. Whatever ends
- *  it, running it again goes on with it, and at no moment can both logs be written. */
+/** `npm run move`: the log of the data folder goes on in the event store that is configured, and the secrets
+ *  beside it in the vault that is; where the log stays, the secrets alone. Whatever ends it, running it again goes on with it, and at no moment can both logs be written. */
 await runCommand(async ({ config, say }) => {
   const { data, eventStoreDb } = config;
+  if (config.postgres && hasVaultFile(config) && !(eventStoreDb && hasLog(data)))
+    return carryAlone(config, say);
   if (!eventStoreDb)
     throw new StartupError(
       "there is nowhere to move the log to: set RUNLEDGER_EVENT_STORE=eventstoredb and " +
@@ -40,7 +39,7 @@ await runCommand(async ({ config, say }) => {
     if (movedTo !== undefined && movedTo !== place)
       throw new UnusableLog(`the log in ${data} was moved to ${movedTo}: it cannot be moved to ${place}`);
     const storage = await openSecrets(config, closing, {});
-    const old = oldVault(config);
+    const old = openOldVault(config);
     closing.push(() => old.close());
     const kept = await old.head();
     if (kept && movedTo === undefined) await checkHeadOf(data, kept);
@@ -75,34 +74,27 @@ await runCommand(async ({ config, say }) => {
   }
 });
 
+/** The log is where it is to be: only the secrets are not. */
+async function carryAlone(config: Config, say: (line: string) => void): Promise<number> {
+  const lock = await whileStopped(config.data, async () => lockLog(config.data));
+  const closing: (() => Promise<unknown> | unknown)[] = [() => lock.close()];
+  try {
+    const { vault } = await openSecrets(config, closing, {});
+    const old = openOldVault(config);
+    closing.push(() => old.close());
+    const carried = await carrySecrets(old, vault);
+    say(`carried ${carried} secrets to PostgreSQL: start the servers with this configuration`);
+    return 0;
+  } finally {
+    for (const step of closing.reverse()) await step();
+  }
+}
+
 async function checkHeadOf(folder: string, kept: NonNullable<Awaited<ReturnType<Vault["head"]>>>) {
   const reader = openSqliteEventReader(folder);
   try {
     await checkKept(reader, kept, "the vault");
   } finally {
     await reader.close();
-  }
-}
-
-/** The vault beside the log, under the key that it was made with: that need not be the one that the servers
- *  will have. */
-function oldVault({ data, secretsKey }: Config): Vault {
-  const given = secretsKey ? { key: secretsKey } : {};
-  if (!secretsKey || !existsSync(join(data, KEY_FILE))) return openSqliteVault(data, given);
-  try {
-    return openSqliteVault(data);
-  } catch (error) {
-    if (!(error instanceof UnusableVault)) throw error;
-    return openSqliteVault(data, given);
-  }
-}
-
-async function carrySecrets(from: Vault, to: Vault): Promise<void> {
-  try {
-    for await (const entry of from.entries()) await to.restore(entry);
-  } catch (error) {
-    if (!(error instanceof SecretTaken)) throw error;
-    const what = "the vault that the secrets would be carried to has others already";
-    throw new StartupError(`${what}: ${error.message}`, { cause: error });
   }
 }

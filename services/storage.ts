@@ -10,6 +10,7 @@ import type { PostgresConfig } from "../shared/platform/engines.ts";
 import type { Postgres } from "../shared/postgres/postgres.ts";
 import { openSqliteVault } from "../shared/vault/sqlite-vault.ts";
 import type { Vault } from "../shared/vault/vault.ts";
+import { checkCarried } from "./secrets.ts";
 
 /** Tells the processes of a cluster apart, in their leases and in what the servers show of connections. */
 export const processName = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
@@ -60,6 +61,7 @@ export async function openStorage(config: Config, deps: StorageDeps = {}): Promi
       });
       closing.push(() => store.close());
       const { vault, postgres } = await openSecrets(config, closing, deps);
+      await checkCarried(config, vault);
       return { store, vault, postgres, close };
     }
     if (!config.postgres) {
@@ -67,6 +69,7 @@ export async function openStorage(config: Config, deps: StorageDeps = {}): Promi
       closing.push(() => lock.close());
     }
     const { vault, postgres } = await openSecrets(config, closing, deps);
+    await checkCarried(config, vault);
     const { openEventStoreDb } = await import("../shared/event-store/eventstoredb-event-store.ts");
     const { url, streamPrefix, sealContent } = config.eventStoreDb;
     const store = await openEventStoreDb({
