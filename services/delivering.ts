@@ -9,7 +9,17 @@ import { openPoster } from "./dispatcher/post.ts";
 import type { Parts } from "./parts.ts";
 import { processName } from "./storage.ts";
 
-type Shared = "config" | "ledger" | "vault" | "rows" | "progress" | "postgres" | "clock" | "log" | "metrics";
+type Shared =
+  | "config"
+  | "ledger"
+  | "vault"
+  | "rows"
+  | "progress"
+  | "postgres"
+  | "clock"
+  | "log"
+  | "fault"
+  | "metrics";
 type Deps = Pick<Parts, Shared> & {
   endpoints: EndpointHistory;
   /** The last event that it is not told of: what it owes comes from the views, once they have it. */
@@ -18,14 +28,14 @@ type Deps = Pick<Parts, Shared> & {
 
 /** The dispatcher with all that it stands on in this process. */
 export async function openDelivering(deps: Deps) {
-  const { config, ledger, vault, rows, progress, clock, log, metrics, endpoints, from } = deps;
+  const { config, ledger, vault, rows, progress, clock, log, fault, metrics, endpoints, from } = deps;
   const poster = openPoster({
     allow: parseAllowList(config.webhookAllow),
     socketsMax: config.limits.inFlightMax * 2,
     socketsPerOriginMax: config.limits.inFlightPerEndpointMax * 4,
   });
   const ready = async (until: AbortSignal) => void (await progress.caughtUp(from, until));
-  const onFault = (error: Error) => log.error({ err: error }, "delivery.faulted");
+  const onFault = fault("delivery.faulted");
   const claims = await openClaims(deps, onFault);
   const dispatcher = openDispatcher({
     ledger,

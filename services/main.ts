@@ -15,6 +15,7 @@ const PLAIN = new Set([
   "damaged_vault",
   "checkpoint_lost",
   "unusable_postgres",
+  "postgres_away",
   "unusable_kafka",
 ]);
 

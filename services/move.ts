@@ -17,7 +17,8 @@ import { carrySecrets, hasVaultFile, openOldVault } from "./secrets.ts";
 import { openSecrets } from "./storage.ts";
 
 /** `npm run move`: the log of the data folder goes on in the event store that is configured, and the secrets
- *  beside it in the vault that is; where the log stays, the secrets alone. Whatever ends it, running it again goes on with it, and at no moment can both logs be written. */
+ *  beside it in the vault that is; where the log stays, the secrets alone. Whatever ends it, running it again
+ *  goes on with it, and at no moment can both logs be written. */
 await runCommand(async ({ config, say }) => {
   const { data, eventStoreDb } = config;
   if (config.postgres && hasVaultFile(config) && !(eventStoreDb && hasLog(data)))

@@ -12,9 +12,9 @@ export function openMovingParents({
   rows,
   progress,
   clock,
-  log,
+  fault,
   from,
-}: Pick<Parts, "ledger" | "rows" | "progress" | "clock" | "log"> & { from: bigint }) {
+}: Pick<Parts, "ledger" | "rows" | "progress" | "clock" | "fault"> & { from: bigint }) {
   async function* openParents(until: AbortSignal): AsyncGenerator<string> {
     await progress.caughtUp(from, until);
     for (let after = 0n; !until.aborted; ) {
@@ -26,6 +26,5 @@ export function openMovingParents({
       if (!page.more) return;
     }
   }
-  const onFault = (error: Error) => log.error({ err: error }, "recipients.faulted");
-  return openRecipients({ ledger, clock, openParents, onFault });
+  return openRecipients({ ledger, clock, openParents, onFault: fault("recipients.faulted") });
 }

@@ -30,6 +30,8 @@ export type Parts = {
   postgres: Postgres | undefined;
   clock: Clock;
   log: Log;
+  /** Says a fault by its name, and not too often. */
+  fault(name: string): (error: unknown) => void;
   metrics: Metrics;
   /** Something that this process cannot go on with: it stops, and answers what is open before. */
   onFatal(error: Error): void;

@@ -50,8 +50,8 @@ async function ownSecrets(vault: Vault): Promise<Map<string, string>> {
   return own;
 }
 
-/** Refuses to begin with an empty vault in PostgreSQL while the ledger's secrets are in a file: webhooks would
- *  fail and sealed content would read as erased. */
+/** Refuses to begin with an empty vault in PostgreSQL while the ledger's secrets are in a file: webhooks
+ *  would fail and sealed content would read as erased. */
 export async function checkCarried(config: Config, vault: Vault): Promise<void> {
   if (!config.postgres || !hasVaultFile(config)) return;
   const old = openOldVault(config);

@@ -1,11 +1,7 @@
 import type { Server } from "node:http";
 import { oldestDue } from "../projections/deliveries/deliveries.table.ts";
 import type { Bus } from "../shared/bus/bus.ts";
-import type { ApiKey } from "../shared/domain/access/api-key.ts";
 import { EPOCH, type EventStore } from "../shared/event-store/event-store.ts";
-import { keyStream } from "../shared/ledger/keys.ts";
-import type { Ledger } from "../shared/ledger/ledger.ts";
-import type { Clock } from "../shared/platform/clock.ts";
 import { version } from "../shared/platform/version.ts";
 import { generateSecret } from "../shared/webhooks/signature.ts";
 import { checkTarget, parseAllowList } from "../shared/webhooks/targets.ts";
@@ -14,16 +10,13 @@ import { authenticator } from "./api/authenticate.ts";
 import { operationRoutes } from "./api/operations.ts";
 import { routeTable } from "./api/table.ts";
 import type { Followers } from "./followers.ts";
+import { knownKeys } from "./known-keys.ts";
 import type { Parts } from "./parts.ts";
 
 type Deps = Parts & {
   followers: Followers;
   checkAnswers?: boolean;
 };
-
-/** How long a key is taken from memory before it is read again, where another process may revoke it. */
-const KEY_MS = 1000;
-const KEYS_MAX = 10_000;
 
 /** The API over this process's ledger and views; in a process that does something else, what operators ask of
  *  every one. */
@@ -75,7 +68,7 @@ export async function openApi(deps: Deps) {
     });
   const app = createApp({
     routes: does.has("api") ? await table() : operationRoutes(operations),
-    authenticate: authenticator({ now: clock.now, findKey: keysOf(ledger, clock) }),
+    authenticate: authenticator({ now: clock.now, findKey: knownKeys(ledger, clock) }),
     log,
     version,
     corsOrigins: config.corsOrigins,
@@ -96,25 +89,6 @@ export async function openApi(deps: Deps) {
       await closed;
       enough.abort();
     },
-  };
-}
-
-/** API keys by their ids, from memory where that is recent enough. */
-function keysOf(ledger: Ledger, clock: Clock) {
-  const readMs = new Map<string, number>();
-  const isRecent = (keyId: string): boolean =>
-    !ledger.store.isShared || clock.now() - (readMs.get(keyId) ?? 0) < KEY_MS;
-  return (workspace: string, keyId: string) => {
-    const of = (fold: { workspace: string | null; state: ApiKey } | undefined) =>
-      fold?.workspace === workspace ? fold.state : undefined;
-    const known = ledger.peek<ApiKey>(keyStream(keyId));
-    if (known && known.events > 0 && isRecent(keyId)) return of(known);
-    const nowMs = clock.now();
-    return ledger.find<ApiKey>(keyStream(keyId)).then((fold) => {
-      if (readMs.size >= KEYS_MAX) readMs.clear();
-      if (fold) readMs.set(keyId, nowMs);
-      return of(fold);
-    });
   };
 }
 

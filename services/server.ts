@@ -8,6 +8,7 @@ import { openRefusals, type Refusals } from "../shared/ledger/refusals.ts";
 import type { Clock } from "../shared/platform/clock.ts";
 import type { Config } from "../shared/platform/config.ts";
 import { StartupError } from "../shared/platform/errors.ts";
+import { openFaults } from "../shared/platform/faults.ts";
 import { prepareFolder } from "../shared/platform/folder.ts";
 import type { Log } from "../shared/platform/log.ts";
 import { openMetrics } from "../shared/platform/metrics.ts";
@@ -59,7 +60,7 @@ export async function openServer(deps: ServerDeps): Promise<Server> {
     closing.push(() => one.close());
     return one;
   };
-  const fault = (name: string) => (error: unknown) => log.error({ err: error }, name);
+  const fault = openFaults(log, clock.now);
   try {
     const storage = opened(
       await openStorage(config, {
@@ -101,11 +102,11 @@ export async function openServer(deps: ServerDeps): Promise<Server> {
     await begin({ ledger, leases, config, say });
     opened(openHeadKeeper({ store, vault, sleep: clock.sleep, onFault: fault("head.not_kept") }));
 
-    const views = opened(await openViews({ does, config, postgres, bus, log, metrics, onFatal }));
+    const views = opened(await openViews({ does, config, postgres, bus, log, fault, metrics, onFatal }));
     const { rows, progress } = views;
     const parts: Parts = {
       ...{ does, config, ledger, refusals, vault, rows, progress, bus, leases, postgres },
-      ...{ clock, log, metrics, onFatal },
+      ...{ clock, log, fault, metrics, onFatal },
     };
     const followers = opened(await openFollowers(parts));
     await kafka?.start({ ...parts, followers });

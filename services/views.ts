@@ -5,11 +5,11 @@ import { createProgress, type Progress } from "./projector/progress.ts";
 import { openProjectorThread } from "./projector/thread.ts";
 import { openRows } from "./rows.ts";
 
-type Deps = Pick<Parts, "does" | "config" | "postgres" | "bus" | "log" | "metrics" | "onFatal">;
+type Deps = Pick<Parts, "does" | "config" | "postgres" | "bus" | "log" | "fault" | "metrics" | "onFatal">;
 
 /** The views as this process reads them, and the projector where it runs here. */
 export async function openViews(deps: Deps) {
-  const { does, config, postgres, bus, log, metrics, onFatal } = deps;
+  const { does, config, postgres, bus, log, fault, metrics, onFatal } = deps;
   const closing: (() => Promise<unknown> | unknown)[] = [];
   const close = async () => {
     for (const step of closing.splice(0).reverse()) await step();
@@ -20,6 +20,7 @@ export async function openViews(deps: Deps) {
       const projector = openProjectorThread({
         config,
         onSaid(said) {
+          if (said.kind === "lost") return fault("projector.lost")(new Error(said.message));
           if (said.kind === "refused") onFatal(new StartupError(said.message));
           else if (said.kind === "fault") metrics.restarts.inc({ follower: "projector" });
           else if (said.kind === "parked") metrics.parked.inc();
@@ -40,7 +41,7 @@ export async function openViews(deps: Deps) {
       const watched = await openPostgresProgress(postgres, {
         views: () => rows.views(),
         channel: viewsChannel(postgres.schema),
-        onFault: (error) => log.error({ err: error }, "progress.faulted"),
+        onFault: fault("progress.faulted"),
       });
       closing.push(() => watched.close());
       progress = watched;

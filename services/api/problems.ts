@@ -224,7 +224,8 @@ export const catalogue = {
   overloaded: {
     status: 503,
     title: "Overloaded",
-    description: "More appends are waiting than the ledger takes. Nothing was recorded.",
+    description:
+      "More is waiting than the ledger takes, or what it stands on does not answer. Nothing was recorded.",
     retryAfterS: 1,
   },
   outcome_unknown: {

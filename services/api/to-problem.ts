@@ -23,6 +23,8 @@ function knownProblem(
 ): { code: ProblemCode; detail: string; extras: ProblemExtras } | undefined {
   if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return undefined;
   const { code } = error;
+  if (code === "postgres_away")
+    return { code: "overloaded", detail: catalogue.overloaded.description, extras: {} };
   if (!isProblemCode(code)) return undefined;
   // All that is unknown is answered alike, so that nobody learns which ids exist elsewhere.
   if (code === "not_found") return { code, detail: catalogue.not_found.description, extras: {} };

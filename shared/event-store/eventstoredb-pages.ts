@@ -6,6 +6,8 @@ import { isNoPlace, lastingFailure, unreachable } from "./eventstoredb-failures.
 
 export const PAGE_EVENTS = 500;
 const TRIES_MAX = 8;
+/** A server that hangs takes its time for every try. */
+const TRYING_MS = 8000;
 const PAUSE_MS = 20;
 const PAUSE_MS_MAX = 1000;
 
@@ -17,11 +19,12 @@ export const pause = (tries: number): Promise<void> =>
 
 /** Asks again while the answer is lost, for a few seconds. Only for what may be asked twice. */
 export async function untilAnswered<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  const beganMs = performance.now();
   for (let tries = 0; ; tries++) {
     try {
       return await ask();
     } catch (error) {
-      await beforeNext(error, tries);
+      await beforeNext(error, performance.now() - beganMs < TRYING_MS ? tries : TRIES_MAX);
     }
   }
 }

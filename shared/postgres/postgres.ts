@@ -1,4 +1,5 @@
 import type { CustomTypesConfig, PoolClient, QueryConfig } from "pg";
+import { addressIn, asAway } from "./failures.ts";
 
 /** Values go in as PostgreSQL's driver takes them; a bigint as its decimal digits. */
 export type Parameter = string | number | bigint | boolean | Uint8Array | null | readonly unknown[];
@@ -92,20 +93,24 @@ export async function openPostgres(options: PostgresOptions): Promise<Postgres> 
     idle_in_transaction_session_timeout: statementTimeoutMs,
     idleTimeoutMillis: 60_000,
   });
-  pool.on("error", onFault);
+  const address = addressIn(url);
+  const fault = (error: Error): void => onFault(asAway(error, address) as Error); // It was one before.
+  const refuse = (error: unknown): never => {
+    throw asAway(error, address);
+  };
+  pool.on("error", fault);
   const closing = new AbortController();
 
   type Asking = Pick<PoolClient, "query">;
   const over = (on: Asking): Sql => ({
     async query<Found extends Row>(text: string, parameters: readonly Parameter[] = [], statement?: string) {
-      const { rows } = await on.query(configOf(text, parameters, statement));
+      const { rows } = await on.query(configOf(text, parameters, statement)).catch(refuse);
       return rows as Found[];
     },
     async values(text, parameters = [], statement) {
-      const { rows } = await on.query({
-        ...configOf(text, parameters, statement),
-        rowMode: "array" as const,
-      });
+      const { rows } = await on
+        .query({ ...configOf(text, parameters, statement), rowMode: "array" as const })
+        .catch(refuse);
       return rows;
     },
   });
@@ -119,13 +124,13 @@ export async function openPostgres(options: PostgresOptions): Promise<Postgres> 
   });
 
   async function transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const client = await pool.connect();
-    client.on("error", onFault); // While it is out of the pool, the pool does not listen.
+    const client = await pool.connect().catch(refuse);
+    client.on("error", fault); // While it is out of the pool, the pool does not listen.
     let broken: Error | undefined;
     try {
-      await client.query("BEGIN");
+      await client.query("BEGIN").catch(refuse);
       const result = await work(transactionOver(client));
-      await client.query("COMMIT");
+      await client.query("COMMIT").catch(refuse);
       return result;
     } catch (error) {
       await client.query("ROLLBACK").catch((cause: Error) => {
@@ -133,7 +138,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Postgres> 
       });
       throw error;
     } finally {
-      client.off("error", onFault);
+      client.off("error", fault);
       client.release(broken);
     }
   }
@@ -148,7 +153,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Postgres> 
       const lost = new Promise<void>((resolve) => {
         client.once("end", resolve);
         client.on("error", (error) => {
-          onFault(error);
+          fault(error);
           resolve();
         });
         signal.addEventListener("abort", () => resolve(), { once: true });
@@ -165,7 +170,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Postgres> 
     }
     const running = (async () => {
       while (!signal.aborted) {
-        await once().catch(onFault);
+        await once().catch(fault);
         if (!signal.aborted) await sleep(RECONNECT_MS, undefined, { signal }).catch(() => undefined);
       }
     })();

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
 import { tableName } from "../../projections/list-plan.ts";
 import { binding, pageSql } from "../../projections/postgres-lists.ts";
@@ -147,7 +148,7 @@ describe("who projects", () => {
     expect((await reader.views()).map(({ name }) => name)).toEqual(["workspaces"]);
   });
 
-  it("is told when the views are not where it left them, and keeps nothing of what it was about to", async () => {
+  it("is told when the views are not where it left them, and keeps nothing of its transaction", async () => {
     const { shared, store, reader } = await serving();
     const other = await openPostgresRowStore(await shared.open());
     await other.transaction((writer) => writer.checkpoint(workspacesView, at(5)));
@@ -200,8 +201,7 @@ describe("every list", () => {
           const binds = binding();
           const { sql } = pageSql(name, view.table as Table, { ...query, ...paging, limit: 50 }, binds);
           const plan = (await postgres.values(`EXPLAIN (GENERIC_PLAN, COSTS OFF) ${sql}`)).flat().map(String);
-          const said = `${JSON.stringify(query, (_key, value) => (typeof value === "bigint" ? `${value}` : value))}
-${plan.join("\n")}`;
+          const said = `${inspect(query)}\n${plan.join("\n")}`;
           expect(
             plan.filter((step) => /Seq Scan/.test(step)),
             said,

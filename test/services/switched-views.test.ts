@@ -8,8 +8,10 @@ import { runProgram } from "../support/run-program.ts";
 import { startServer } from "../support/start-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
-const refusal =
-  /^the secrets of this ledger are in \S+vault\.db, and not in the schema \S+ of PostgreSQL: run `npm run move` with this configuration first\n$/;
+const refusal = new RegExp(
+  "^the secrets of this ledger are in \\S+vault\\.db, and not in the schema \\S+ of PostgreSQL: " +
+    "run `npm run move` with this configuration first\n$",
+);
 
 /** What an operator does who sets RUNLEDGER_VIEWS=postgres: is refused, runs what it says, and starts. */
 async function switched(folder: string, env: Readonly<Record<string, string>>) {
