@@ -3,6 +3,7 @@ import type { RecordedEvent } from "../shared/domain/event.ts";
 import { keepRunning } from "../shared/platform/worker.ts";
 import { alone } from "./alone.ts";
 import { openDelivering } from "./delivering.ts";
+import { openLag } from "./lag.ts";
 import { openMovingParents } from "./moving-parents.ts";
 import type { Parts } from "./parts.ts";
 
@@ -30,10 +31,12 @@ export async function openFollowers(deps: Parts) {
   const endpoints = createEndpointHistory();
   for await (const event of store.readAll(0n, { kind: "endpoint" })) endpoints.take(event);
   const sinks = new Set<Sink>([endpoints]);
+  const lag = openLag(deps.progress);
   if (store.isShared) {
     // What others record is news to this process: its folds go on, and who waits for the log looks again.
     sinks.add({ take: ledger.heard });
     sinks.add({ take: bus.publish });
+    sinks.add(lag);
   }
   const delivering = does.has("dispatcher")
     ? await openDelivering({ ...deps, endpoints, from: next })
@@ -68,6 +71,8 @@ export async function openFollowers(deps: Parts) {
 
   return {
     endpoints: endpoints as EndpointHistory,
+    /** How many events the views are behind, of those that the followers have heard of. */
+    behind: lag.behind,
     /** Runs something for as long as the process does, and again after a fault. */
     keep(follower: string, run: (until: AbortSignal) => Promise<void>): void {
       running.push(keep(follower, run));

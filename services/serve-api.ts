@@ -106,7 +106,7 @@ async function grownBeyond({ head }: EventStore, bus: Bus, after: bigint, signal
   }
 }
 
-function gauges({ ledger, rows, progress, clock, metrics }: Deps): void {
+function gauges({ ledger, rows, progress, followers, clock, metrics }: Deps): void {
   const own = (position: bigint) => Number(position % EPOCH);
   metrics.gauge("log_position", "The log's last position, within its epoch.", async () =>
     own(await ledger.store.head()),
@@ -115,7 +115,9 @@ function gauges({ ledger, rows, progress, clock, metrics }: Deps): void {
     own(progress.position()),
   );
   metrics.gauge("projection_lag_events", "How many events the views are behind.", async () =>
-    Math.max(0, own(await ledger.store.head()) - own(progress.position())),
+    ledger.store.isShared
+      ? followers.behind()
+      : Math.max(0, own(await ledger.store.head()) - own(progress.position())),
   );
   metrics.gauge("projection_events_seen", "How many events the views have seen, ever.", progress.eventsSeen);
   metrics.gauge(
