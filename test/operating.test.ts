@@ -144,6 +144,9 @@ describe("what docs/operating.md says of outages", () => {
 
     await postgres.kill();
     await untilAnswered(api, "/v1/runs", isFault);
+    const away = await api.get("/v1/runs");
+    expect([away.status, away.body.code]).toEqual([503, "overloaded"]);
+    expect(away.headers.get("retry-after")).toMatch(/^\d+$/);
     for (const path of ["/healthz", "/readyz", "/v1/events?after=0", `${run}/events`])
       expect([path, (await api.get(path)).status]).toEqual([path, 200]);
     expect((await api.record(body.run.id, "run.started", "while-views-are-away")).status).toBe(201);
@@ -154,15 +157,17 @@ describe("what docs/operating.md says of outages", () => {
     });
 
     await log.kill();
-    await untilAnswered(api, run, isFault);
-    const refused = await api.get("/v1/runs");
+    await untilAnswered(api, `${run}/events`, isFault);
+    const refused = await api.get(`${run}/events`);
     expect([refused.status, refused.body.code]).toEqual([503, "overloaded"]);
+    // For as long as the key is known.
+    for (const path of ["/v1/runs", run]) expect((await api.get(path)).status).toBe(200);
     expect((await api.get("/readyz")).status).toBe(503);
     expect((await api.get("/healthz")).status).toBe(200);
     const unanswered = api.create({ input: "two" }, "while-the-log-is-away");
     expect((await unanswered).status).toBe(503);
     await log.restart();
-    await untilAnswered(api, run, isFine);
+    await untilAnswered(api, `${run}/events`, isFine);
     const again = await api.create({ input: "two" }, "while-the-log-is-away");
     expect(again.status).toBeLessThan(300);
     expect((await api.run(again.body.run.id, again.body.position)).status).toBe(200);
