@@ -1,7 +1,7 @@
 import { createEndpointHistory, type EndpointHistory } from "../shared/domain/endpoint/history.ts";
 import type { RecordedEvent } from "../shared/domain/event.ts";
 import { keepRunning } from "../shared/platform/worker.ts";
-import { alone } from "./alone.ts";
+import { alone, tellingOfLoss } from "./alone.ts";
 import { openDelivering } from "./delivering.ts";
 import { openLag } from "./lag.ts";
 import { openMovingParents } from "./moving-parents.ts";
@@ -67,7 +67,8 @@ export async function openFollowers(deps: Parts) {
   }
   const running = [keep("log", read), keep("refusals", sweep)];
   if (delivering) running.push(keep("dispatcher", delivering.run));
-  if (does.has("recipients")) running.push(keep("recipients", alone(leases, "recipients", moveParents)));
+  if (does.has("recipients"))
+    running.push(keep("recipients", alone(leases, "recipients", moveParents, tellingOfLoss(deps))));
 
   return {
     endpoints: endpoints as EndpointHistory,

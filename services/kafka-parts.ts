@@ -1,7 +1,7 @@
 import type { Bus } from "../shared/bus/bus.ts";
 import type { KafkaClient } from "../shared/kafka/client.ts";
 import type { KafkaConfig } from "../shared/platform/engines.ts";
-import { alone } from "./alone.ts";
+import { alone, tellingOfLoss } from "./alone.ts";
 import type { Followers } from "./followers.ts";
 import { openPositionsOf } from "./leases.ts";
 import type { Parts } from "./parts.ts";
@@ -75,7 +75,7 @@ async function startPublisher(kafka: KafkaClient, config: KafkaConfig, parts: St
   metrics.gauge("publisher_fault", "1 while nothing can be published.", () => (publisher.fault() ? 1 : 0));
   followers.keep(
     "publisher",
-    alone(leases, "publisher", (signal, lease) => publisher.run(lease, signal)),
+    alone(leases, "publisher", (signal, lease) => publisher.run(lease, signal), tellingOfLoss(parts)),
   );
   return () => positions.close();
 }

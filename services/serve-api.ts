@@ -25,6 +25,8 @@ export async function openApi(deps: Deps) {
   const allow = parseAllowList(config.webhookAllow);
   const { head } = ledger.store;
   const stopping = new AbortController();
+  /** From when on nothing that comes is begun any more: what was begun has the other half of the time. */
+  let closingMs = Number.POSITIVE_INFINITY;
   const views = {
     rows,
     position: progress.position,
@@ -74,14 +76,16 @@ export async function openApi(deps: Deps) {
     corsOrigins: config.corsOrigins,
     onAnswered: ({ method, route, status, durationMs }) =>
       metrics.http.observe({ method, route, status: `${status}` }, durationMs / 1000),
-    isClosing: () => stopping.signal.aborted,
+    isDraining: () => stopping.signal.aborted,
+    isClosing: () => clock.now() >= closingMs,
     checkAnswers: deps.checkAnswers ?? false,
   });
   return {
     app,
-    /** Takes nothing new, answers what came in, and cuts what takes longer than the configured time. */
+    /** Takes no new connection, answers what comes in over those that are open, and cuts what takes longer than the configured time. */
     async close(http: Server): Promise<void> {
       stopping.abort();
+      closingMs = clock.now() + config.shutdownMs / 2;
       const enough = new AbortController();
       void clock.sleep(config.shutdownMs, enough.signal).then(() => http.closeAllConnections());
       const closed = new Promise((resolve) => http.close(resolve));

@@ -1,5 +1,6 @@
 import type { RowReader } from "../projections/row-store.ts";
 import { StartupError } from "../shared/platform/errors.ts";
+import { tellingOfLoss } from "./alone.ts";
 import type { Parts } from "./parts.ts";
 import { createProgress, type Progress } from "./projector/progress.ts";
 import { openProjectorThread } from "./projector/thread.ts";
@@ -20,6 +21,7 @@ export async function openViews(deps: Deps) {
       const projector = openProjectorThread({
         config,
         onSaid(said) {
+          if (said.kind === "replaced") return tellingOfLoss({ log, metrics })("projector");
           if (said.kind === "lost") return fault("projector.lost")(new Error(said.message));
           if (said.kind === "refused") onFatal(new StartupError(said.message));
           else if (said.kind === "fault") metrics.restarts.inc({ follower: "projector" });

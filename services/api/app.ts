@@ -29,6 +29,8 @@ export type AppDeps = {
   /** Origins whose pages may call the API from a browser; none unless given. */
   corsOrigins?: readonly string[];
   onAnswered?: (answered: Answered) => void;
+  /** While true, what still comes over connections that are open is answered, and each of them then ends. */
+  isDraining?: () => boolean;
   /** While true, everything is answered 503 `shutting_down`. */
   isClosing?: () => boolean;
   /** In tests: an answer that is not what its route promises becomes a fault. */
@@ -71,7 +73,7 @@ type Respond = (visit: Visit) => Answer | Promise<Answer>;
 
 /** Wraps whatever answers: request id, common headers, problems, the line in the log. Never rejects. */
 function exchanges(deps: AppDeps) {
-  const { log, version, corsOrigins = [], onAnswered, isClosing } = deps;
+  const { log, version, corsOrigins = [], onAnswered, isDraining, isClosing } = deps;
   const origins = new Set(corsOrigins);
   return async (
     req: IncomingMessage,
@@ -92,10 +94,10 @@ function exchanges(deps: AppDeps) {
       status = answered.status;
       const text = answered.text ?? (answered.body === undefined ? undefined : JSON.stringify(answered.body));
       // A connection that stays open would keep a server that stops from ending.
-      if (isClosing?.()) res.shouldKeepAlive = false;
+      if (isDraining?.()) res.shouldKeepAlive = false;
       send(req, res, status, common, answered.headers, JSON_TYPE, text);
     } catch (error) {
-      if (isClosing?.()) res.shouldKeepAlive = false;
+      if (isDraining?.()) res.shouldKeepAlive = false;
       status = refuse(error, requestId, req, res, common, log);
     }
     const durationMs = Math.round((performance.now() - startMs) * 100) / 100;

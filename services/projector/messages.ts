@@ -4,6 +4,8 @@ export type FromProjector =
   | { kind: "progress"; position: bigint; eventsSeen: number; live: boolean }
   /** It is there; who else may project is decided elsewhere. */
   | { kind: "opened" }
+  /** Another process may project by now. */
+  | { kind: "replaced" }
   /** A connection was lost, and is made again. */
   | { kind: "lost"; message: string }
   | { kind: "parked"; name: string; id: string; position: bigint; reason: string }

@@ -65,9 +65,11 @@ async function project(signal: AbortSignal, lease?: Lease): Promise<void> {
   }
 }
 
+const replaced = () => say({ kind: "replaced" });
+
 try {
   if (leases) say({ kind: "opened" }); // Another process may project: nobody is to wait for this one.
-  await keepRunning("projector", leases ? alone(leases, "projector", project) : project, {
+  await keepRunning("projector", leases ? alone(leases, "projector", project, replaced) : project, {
     clock: systemClock,
     signal: stopping.signal,
     onRestart: ({ error, pauseMs }) => {

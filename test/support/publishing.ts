@@ -28,12 +28,12 @@ export type Topic = Awaited<ReturnType<typeof openTopic>>;
 /** A topic of its own that is not there yet, on a broker that is. */
 export async function openTopic({
   address: given = "",
+  prefix = `t${randomBytes(6).toString("hex")}.`,
   ...more
-}: Partial<KafkaConfig> & { address?: string } = {}) {
+}: Partial<KafkaConfig> & { address?: string; prefix?: string } = {}) {
   const address = given || (await addressOf("kafka"));
   const retry = { retries: 30, maxRetryTime: 500 };
   const kafka = new Kafka({ brokers: address.split(","), logLevel: logLevel.NOTHING, retry });
-  const prefix = `t${randomBytes(6).toString("hex")}.`;
   const config = kafkaConfig(address, prefix, more);
   const topic = config.topics.events;
   const admin = kafka.admin();
