@@ -33,6 +33,7 @@ export function openMetrics() {
     restarts: counter("follower_restarts_total", "Followers that were started again after a fault.", [
       "follower",
     ]),
+    lostLeases: counter("lost_leases_total", "Leases that were lost in the middle of the work.", ["lease"]),
     parked: counter("parked_runs_total", "Runs that a view could not go on with."),
     http: new Histogram({
       name: "runledger_http_request_seconds",

@@ -27,10 +27,15 @@ function kept(leases: Leases, run: (signal: AbortSignal, lease: Lease) => Promis
   const clock = manualClock();
   const stopping = new AbortController();
   const restarts: Restart[] = [];
+  const lost: string[] = [];
   const onRestart = (restart: Restart) => void restarts.push(restart);
   const deps = { clock, signal: stopping.signal, onRestart };
-  const ended = keepRunning("publisher", alone(leases, "publisher", run), deps);
-  return { clock, restarts, ended, stop: () => stopping.abort() };
+  const ended = keepRunning(
+    "publisher",
+    alone(leases, "publisher", run, (name) => void lost.push(name)),
+    deps,
+  );
+  return { clock, restarts, lost, ended, stop: () => stopping.abort() };
 }
 
 describe("what runs in one process alone", () => {
@@ -53,14 +58,14 @@ describe("what runs in one process alone", () => {
     expect(running).toEqual(["one", "two"]);
     two.stop();
     await two.ended;
-    expect([...one.restarts, ...two.restarts]).toEqual([]);
+    expect([...one.restarts, ...two.restarts, ...one.lost, ...two.lost]).toEqual([]);
   });
 
   it("stops when the lease is lost, and begins again under the next, which is no fault", async () => {
     const { leases, lose } = losableLeases();
     const tokens: bigint[] = [];
     const again = Promise.withResolvers<void>();
-    const { ended, stop, restarts } = kept(leases, async (signal, lease) => {
+    const { ended, stop, restarts, lost } = kept(leases, async (signal, lease) => {
       tokens.push(lease.token);
       if (tokens.length === 2) again.resolve();
       else queueMicrotask(lose);
@@ -71,13 +76,14 @@ describe("what runs in one process alone", () => {
     stop();
     await ended;
     expect(tokens).toEqual([1n, 2n]);
+    expect(lost).toEqual(["publisher"]);
     expect(restarts).toEqual([]);
   });
 
   it("begins again when a write was fenced before the loss was heard of", async () => {
     const again = Promise.withResolvers<void>();
     let runs = 0;
-    const { ended, stop, restarts } = kept(openSoleLeases(), async (signal, lease) => {
+    const { ended, stop, restarts, lost } = kept(openSoleLeases(), async (signal, lease) => {
       if (++runs === 1) throw new LeaseLost(lease.name);
       again.resolve();
       await once(signal, "abort");
@@ -86,15 +92,19 @@ describe("what runs in one process alone", () => {
     stop();
     await ended;
     expect(restarts).toEqual([]);
+    expect(lost).toEqual(["publisher"]);
   });
 
   it("gives the lease back after a fault, and pauses before it begins again", async () => {
     const leases = openSoleLeases();
-    const { clock, ended, stop, restarts } = kept(leases, () => Promise.reject(new Error("out of order")));
+    const { clock, ended, stop, restarts, lost } = kept(leases, () =>
+      Promise.reject(new Error("out of order")),
+    );
     await clock.untilSleeping();
     expect(restarts).toMatchObject([{ name: "publisher", error: { message: "out of order" } }]);
     const other = await leases.acquire("publisher", new AbortController().signal);
     expect(other?.token).toBe(2n);
+    expect(lost).toEqual([]);
     stop();
     await ended;
   });

@@ -1,13 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 import { newKeyText } from "../../shared/ledger/keys.ts";
 import { cellVariables } from "./cell.ts";
 import { client } from "./client.ts";
-import { untilReady } from "./open-server.ts";
+import { type LogLine, untilReady } from "./open-server.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 type Options = {
@@ -29,6 +30,8 @@ type Running = {
   begun: Promise<unknown>;
   exited: Promise<number | null>;
   stderr: () => string;
+  /** Warnings and errors of its log. */
+  complaints: () => LogLine[];
 };
 
 export type SpawnedServer = Awaited<ReturnType<typeof spawnServer>>;
@@ -64,7 +67,8 @@ export async function spawnServer(options: Options = {}) {
     });
     const exited = once(child, "exit").then(([code]) => code as number | null);
     const begun = once(child.stderr, "data");
-    return { process: child, begun, listening: listeningOf(child.stdout), exited, stderr: () => said };
+    const { listening, complaints } = logOf(child.stdout);
+    return { process: child, begun, listening, exited, stderr: () => said, complaints: () => complaints };
   }
 
   /** Resolves when its lists answer; rejects with what it says when it does not start. */
@@ -97,6 +101,8 @@ export async function spawnServer(options: Options = {}) {
     begun: () => running.begun,
     pid: () => running.process.pid,
     stderr: () => running.stderr(),
+    /** Warnings and errors of its log, since it was started last. */
+    complaints: () => running.complaints(),
     ready,
     /** Starts it again; `ready` tells when it is. */
     start(): void {
@@ -109,17 +115,18 @@ export async function spawnServer(options: Options = {}) {
   };
 }
 
-function listeningOf(stdout: Readable): Promise<"listening"> {
-  return new Promise((resolve) => {
-    let text = "";
-    const look = (chunk: Buffer) => {
-      text += chunk.toString("utf8");
-      if (!text.includes('"msg":"server.started"')) return;
-      stdout.off("data", look).resume(); // What else it says must not hold it up.
-      resolve("listening");
-    };
-    stdout.on("data", look);
+/** All that it says is read: what is not must not hold it up. */
+function logOf(stdout: Readable): { listening: Promise<"listening">; complaints: LogLine[] } {
+  const complaints: LogLine[] = [];
+  const lines = createInterface({ input: stdout });
+  const listening = new Promise<"listening">((resolve) => {
+    lines.on("line", (line) => {
+      if (line.includes('"msg":"server.started"')) resolve("listening");
+      // Our own words.
+      if (/^\{"level":"(warn|error)"/.test(line)) complaints.push(JSON.parse(line) as LogLine);
+    });
   });
+  return { listening, complaints };
 }
 
 /** A port below those that the system gives to outgoing connections: nobody takes it while the server is

@@ -53,7 +53,8 @@ async function tablesOf(postgres: Postgres): Promise<string[]> {
   return found.map(([name, version]) => tableName({ name: String(name), version: Number(version) }));
 }
 
-async function dumpSchema(folder: string): Promise<Dump> {
+/** The same, where they are in PostgreSQL. */
+export async function dumpSchema(folder: string): Promise<Dump> {
   const postgres = await openCellPostgres(folder);
   const dumped: Dump = {};
   for (const table of ["checkpoints", "degraded", ...(await tablesOf(postgres))])
