@@ -4,11 +4,12 @@ import type { EventReader, EventStore } from "../shared/event-store/event-store.
 import { openSqliteEventReader } from "../shared/event-store/sqlite-event-reader.ts";
 import { openSqliteEventStore } from "../shared/event-store/sqlite-event-store.ts";
 import { lockLog } from "../shared/event-store/sqlite-lock.ts";
-import { openStreamKeys } from "../shared/ledger/stream-keys.ts";
+import { openStreamKeyReader, openStreamKeys } from "../shared/ledger/stream-keys.ts";
 import type { Config } from "../shared/platform/config.ts";
 import type { PostgresConfig } from "../shared/platform/engines.ts";
 import type { Postgres } from "../shared/postgres/postgres.ts";
 import { openSqliteVault } from "../shared/vault/sqlite-vault.ts";
+import { openSqliteVaultReader } from "../shared/vault/sqlite-vault-reader.ts";
 import type { Vault } from "../shared/vault/vault.ts";
 import { checkCarried } from "./secrets.ts";
 
@@ -108,6 +109,18 @@ export async function openSecrets(
   return { vault, postgres };
 }
 
+/** The same, for a thread that only reads beside the one that has it. */
+async function openSecretsReader(
+  config: Config,
+  closing: (() => Promise<unknown> | unknown)[],
+  onFault: (error: Error) => void,
+) {
+  if (config.postgres) return openSecrets(config, closing, { onFault });
+  const vault = openSqliteVaultReader(config.data, config.secretsKey ? { key: config.secretsKey } : {});
+  closing.push(() => vault.close());
+  return { vault, postgres: undefined };
+}
+
 /** What a thread of its own reads the log with. */
 export type Reading = {
   reader: EventReader;
@@ -129,10 +142,10 @@ export async function openReading(config: Config, onFault: (error: Error) => voi
     if (postgres) closing.push(() => postgres.close());
     return { reader, postgres, wake: reader.wake, close };
   }
-  const { vault, postgres } = await openSecrets(config, closing, { onFault });
+  const { vault, postgres } = await openSecretsReader(config, closing, onFault);
   const { openEventStoreDbReader } = await import("../shared/event-store/eventstoredb-event-store.ts");
   const { url, streamPrefix } = config.eventStoreDb;
-  const keys = openStreamKeys(vault);
+  const keys = openStreamKeyReader(vault);
   const reader = await openEventStoreDbReader({ url, streamPrefix, keys, onFault });
   closing.push(() => reader.close());
   return { reader, postgres, wake: ignore, close };

@@ -16,7 +16,7 @@ export type EventStoreDbReaderOptions = {
   /** What the names of our streams begin with there. */
   streamPrefix: string;
   /** The keys of sealed content; undefined where nothing was ever sealed. */
-  keys: StreamKeys | undefined;
+  keys: Pick<StreamKeys, "find"> | undefined;
   /** Told of every answer and every subscription that was lost: both are asked for again. */
   onFault?(error: Error): void;
   /** How long one answer may take before it counts as lost. */
@@ -26,6 +26,7 @@ export type EventStoreDbReaderOptions = {
 };
 
 export type EventStoreDbOptions = EventStoreDbReaderOptions & {
+  keys: StreamKeys | undefined;
   /** Whether content is sealed from now on; it is where there are keys. */
   isSealing?: boolean;
   /** Appends in flight, at most; one more is Overloaded. */

@@ -144,7 +144,7 @@ export const leafOf = ({ kept }: OurEvent): string => kept.leaf;
 export async function decodeAll(
   log: Log,
   events: readonly OurEvent[],
-  keys: StreamKeys | undefined,
+  keys: Pick<StreamKeys, "find"> | undefined,
 ): Promise<RecordedEvent[]> {
   const streams = new Set<string>();
   for (const { kept, stream } of events) if (kept.body === "sealed") streams.add(stream);

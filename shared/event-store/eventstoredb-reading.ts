@@ -13,7 +13,7 @@ export type Reading = {
   connection: Connection;
   log: Log;
   pages: Pages;
-  keys: StreamKeys | undefined;
+  keys: Pick<StreamKeys, "find"> | undefined;
   /** How long a subscription may say nothing before it is looked whether there is something. */
   quietMs?: number;
   /** Told why a subscription was lost; it is made again. */

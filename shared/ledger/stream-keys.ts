@@ -5,6 +5,19 @@ import { SecretTaken, type Vault } from "../vault/vault.ts";
 /** What the vault calls the key under which a stream's content is sealed. Removing it erases the content. */
 export const contentKeyId = (stream: string): string => `content-${stream}`;
 
+/** The keys that there are, for who only reads. */
+export const openStreamKeyReader = (vault: Pick<Vault, "findAll">): Pick<StreamKeys, "find"> => ({
+  async find(streams) {
+    const found = await vault.findAll(streams.map(contentKeyId));
+    const keys = new Map<string, Buffer>();
+    for (const stream of streams) {
+      const key = found.get(contentKeyId(stream));
+      if (key) keys.set(stream, key);
+    }
+    return keys;
+  },
+});
+
 /** The keys of sealed content, in the vault. What is known in memory is the vault's to say: a key that was
  *  removed must not be remembered here. */
 export function openStreamKeys(vault: Pick<Vault, "find" | "findAll" | "put">): StreamKeys {
@@ -37,14 +50,6 @@ export function openStreamKeys(vault: Pick<Vault, "find" | "findAll" | "put">): 
       return key;
     },
 
-    async find(streams) {
-      const found = await vault.findAll(streams.map(contentKeyId));
-      const keys = new Map<string, Buffer>();
-      for (const stream of streams) {
-        const key = found.get(contentKeyId(stream));
-        if (key) keys.set(stream, key);
-      }
-      return keys;
-    },
+    ...openStreamKeyReader(vault),
   };
 }
