@@ -3,7 +3,12 @@ import { describe, it } from "vitest";
 import { hasKafkaJars } from "./servers/kafka.ts";
 
 /** Something that a test needs and that not every machine has. */
-export type Need = { name: string; readonly isThere: boolean };
+export type Need = {
+  name: string;
+  readonly isThere: boolean;
+  /** A server: where `RUNLEDGER_REQUIRE_SERVERS` is set, no test may be skipped for lack of it. */
+  isServer?: true;
+};
 
 const runs = (name: string): boolean =>
   spawnSync(name, ["--version"], { stdio: "ignore" }).error === undefined;
@@ -13,6 +18,7 @@ export const program = (name: string): Need => ({ name, isThere: runs(name) });
 
 /** A broker: the one that is named, or a machine that can start its own. */
 export const kafkaServer: Need = {
+  isServer: true,
   name: "KAFKA_BROKERS, nor Java and Maven to start a broker with,",
   get isThere() {
     return Boolean(process.env.KAFKA_BROKERS) || (runs("java") && (hasKafkaJars() || runs("mvn")));
@@ -21,23 +27,25 @@ export const kafkaServer: Need = {
 
 /** A machine that can start brokers: for tests that take theirs away. */
 export const kafkaOfItsOwn: Need = {
+  isServer: true,
   name: "Java and Maven to start a broker with",
   get isThere() {
     return runs("java") && (hasKafkaJars() || runs("mvn"));
   },
 };
 
-const isRequired = () => process.env.RUNLEDGER_REQUIRE_SERVERS !== undefined;
+const isRequired = ({ isServer }: Need) =>
+  isServer === true && process.env.RUNLEDGER_REQUIRE_SERVERS !== undefined;
 const reasonOf = (need: Need) => `there is no ${need.name} here`;
 
 /** `it`, for a test that cannot run everywhere: without what it needs it is skipped and its name says why.
- *  Where `RUNLEDGER_REQUIRE_SERVERS` is set nothing may be skipped, and it fails instead. */
+ *  A server that is required is not skipped: then it fails. */
 export function itNeeds(
   need: Need,
 ): (name: string, test: () => Promise<void> | void, timeoutMs?: number) => void {
   if (need.isThere) return (name, test, timeoutMs) => it(name, test, timeoutMs);
   const reason = reasonOf(need);
-  if (!isRequired()) return (name, test) => it.skip(`${name} (skipped: ${reason})`, test);
+  if (!isRequired(need)) return (name, test) => it.skip(`${name} (skipped: ${reason})`, test);
   return (name) =>
     it(name, () => {
       throw new Error(reason);
@@ -48,7 +56,7 @@ export function itNeeds(
 export function describeNeeds(need: Need): (name: string, tests: () => void) => void {
   if (need.isThere) return (name, tests) => describe(name, tests);
   const reason = reasonOf(need);
-  if (!isRequired()) return (name, tests) => describe.skip(`${name} (skipped: ${reason})`, tests);
+  if (!isRequired(need)) return (name, tests) => describe.skip(`${name} (skipped: ${reason})`, tests);
   return (name) =>
     it(name, () => {
       throw new Error(reason);
