@@ -64,7 +64,8 @@ export async function ensureTopic(
       ],
     })
     .catch((error: Error & { errors?: readonly Error[] }) => {
-      const reasons = (error.errors ?? [error]).map(({ message }) => message).join("; ");
+      if (!error.errors) throw error; // The broker has not said no: it went away.
+      const reasons = error.errors.map(({ message }) => message).join("; ");
       throw new UnusableKafka(`the topic ${name} cannot be made: ${reasons}`, { cause: error });
     });
   if (created) {
