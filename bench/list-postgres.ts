@@ -2,18 +2,21 @@ import { openPostgresRows } from "../projections/postgres-row-store.ts";
 import { listRecipientRuns } from "../projections/recipient-runs/recipient-runs.table.ts";
 import type { ListQuery, Page, RowReader } from "../projections/row-store.ts";
 import { listRuns, type RunFilter, type RunRow } from "../projections/runs/runs.table.ts";
-import { type Bench, percentile, rounded } from "./support/bench.ts";
+import { type Bench, median, percentile, rounded } from "./support/bench.ts";
 import { fixtureOf } from "./support/fixture.ts";
 import { openBenchPostgres, projectInto } from "./support/postgres-views.ts";
 
-const WINDOW_MS = Number(process.env.BENCH_WINDOW_MS ?? 3000);
+const WINDOWS = Number(process.env.BENCH_WINDOWS ?? 5);
+const WINDOW_MS = Number(process.env.BENCH_WINDOW_MS ?? 1000);
 const P99_MS_MAX = 10;
+const ECHO = "echo";
 const PAGE = { limit: 50 };
 const DAY_MS = 86_400_000;
 const FROM_MS = Date.UTC(2026, 9, 10);
 
 /** Lists of 1,000,000 runs in PostgreSQL with two filters, page by page, one after the other, as the API asks
- *  for them: each kind for itself, the slowest named. */
+ *  for them: each kind for itself, the slowest named, in windows that take turns; beside them a statement that
+ *  reads nothing. */
 export const bench: Bench = {
   target: `p99 at 1,000,000 runs with two filters ≤ ${P99_MS_MAX} ms`,
   async run() {
@@ -27,13 +30,27 @@ export const bench: Bench = {
       await postgres.query("VACUUM ANALYZE"); // What the server does by itself a little later.
       await postgres.query("CHECKPOINT");
       const rows = await openPostgresRows(postgres);
-      const kinds = [];
-      for (const [kind, list] of Object.entries(lists(rows))) kinds.push({ kind, ...(await measure(list)) });
+      const asked = Object.entries(lists(rows)).map(([kind, list]) => ({ kind, next: pagesOf(list) }));
+      const windows = new Map<string, Taken[]>();
+      const echo = async () => void (await postgres.values("SELECT 1", [], "echo"));
+      for (let window = -1; window < WINDOWS; window++) {
+        for (const { kind, next } of [...asked, { kind: ECHO, next: echo }]) {
+          const taken = await measure(next, window < 0 ? 200 : WINDOW_MS); // The first is to warm up.
+          if (window >= 0) windows.set(kind, [...(windows.get(kind) ?? []), taken]);
+        }
+      }
+      const medians = [...windows].map(([kind, all]) => ({
+        kind,
+        p50Ms: rounded(median(all.map(({ p50Ms }) => p50Ms)), 2),
+        p99Ms: rounded(median(all.map(({ p99Ms }) => p99Ms)), 2),
+      }));
+      const kinds = medians.filter(({ kind }) => kind !== ECHO);
       const slowest = kinds.reduce((worst, one) => (one.p99Ms > worst.p99Ms ? one : worst));
       return {
         value: slowest.p99Ms,
         met: slowest.p99Ms <= P99_MS_MAX,
         slowest: slowest.kind,
+        echoP99Ms: medians.find(({ kind }) => kind === ECHO)?.p99Ms,
         projectedSeconds: Math.round(projectedSeconds),
         kinds,
       };
@@ -68,23 +85,25 @@ function lists(rows: RowReader): Record<string, List> {
 }
 
 /** Page after page, and from the first one again after the last. */
-async function measure(list: List): Promise<{ p50Ms: number; p99Ms: number; pages: number }> {
-  const taken: number[] = [];
+function pagesOf(list: List): () => Promise<void> {
   let after: ListQuery["after"];
-  for (let pages = 0; pages < 20; pages++) await list(PAGE); // Each connection plans it once.
-  const endMs = performance.now() + WINDOW_MS;
-  while (performance.now() < endMs) {
-    const startMs = performance.now();
+  return async () => {
     const page = await list({ ...PAGE, ...(after === undefined ? {} : { after }) });
-    taken.push(performance.now() - startMs);
     const last = page.rows.at(-1);
     if (!last) throw new Error("there is nothing to list");
     after = page.more ? { value: last.createdPosition, id: last.id } : undefined;
+  };
+}
+
+type Taken = { p50Ms: number; p99Ms: number };
+
+async function measure(next: () => Promise<void>, windowMs: number): Promise<Taken> {
+  const taken: number[] = [];
+  for (const endMs = performance.now() + windowMs; performance.now() < endMs; ) {
+    const startMs = performance.now();
+    await next();
+    taken.push(performance.now() - startMs);
   }
   taken.sort((a, b) => a - b);
-  return {
-    p50Ms: rounded(percentile(taken, 50), 2),
-    p99Ms: rounded(percentile(taken, 99), 2),
-    pages: taken.length,
-  };
+  return { p50Ms: percentile(taken, 50), p99Ms: percentile(taken, 99) };
 }
