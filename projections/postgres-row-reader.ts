@@ -2,7 +2,7 @@ import type { Sql } from "../shared/postgres/postgres.ts";
 import { preparedOn } from "../shared/postgres/prepared.ts";
 import { filterOf } from "./list-plan.ts";
 import { binding, bisectSql, conditions, pageSql } from "./postgres-lists.ts";
-import { CHECKPOINT, openServing, statusOf, type Values } from "./postgres-serving.ts";
+import { CHECKPOINT, openServing } from "./postgres-serving.ts";
 import { fromText, type PostgresCoder, type Stored } from "./postgres-tables.ts";
 import {
   type Group,
@@ -17,14 +17,9 @@ import {
   type View,
   type ViewStatus,
 } from "./row-store.ts";
+import { parkedColumns, parkedOf, statusOf, type Values } from "./stored-status.ts";
 
-const parkedOf = ([name, version, id, position, reason]: Values): Parked => ({
-  name: String(name),
-  version: Number(version),
-  id: String(id),
-  position: position as bigint,
-  reason: fromText(String(reason)),
-});
+const unescaped = (parked: Parked): Parked => ({ ...parked, reason: fromText(parked.reason) });
 
 /** The reading half of the PostgreSQL row store. */
 export function postgresRowReading(sql: Sql): Omit<RowReader, "close"> {
@@ -62,7 +57,8 @@ export function postgresRowReading(sql: Sql): Omit<RowReader, "close"> {
         (status, [values = []], code) => {
           const [parkedAt, reason, ...stored] = values;
           const { name, version } = status;
-          const parked = parkedAt === null ? undefined : parkedOf([name, version, id, parkedAt, reason]);
+          const parked =
+            parkedAt === null ? undefined : unescaped(parkedOf([name, version, id, parkedAt, reason]));
           const isThere = stored[code.all.names.indexOf("id")] !== null;
           const row = isThere ? view.table.row(code.decode(stored as Stored[])) : undefined;
           return { row, parked, view: status };
@@ -143,8 +139,8 @@ export function postgresRowReading(sql: Sql): Omit<RowReader, "close"> {
       return isStatus(found) ? undefined : found.position;
     },
     async parked() {
-      const text = "SELECT name, version, id, position, reason FROM degraded ORDER BY position, name";
-      return (await ask(text)).map(parkedOf);
+      const text = `SELECT ${parkedColumns.join(", ")} FROM degraded ORDER BY position, name`;
+      return (await ask(text)).map(parkedOf).map(unescaped);
     },
   };
 }

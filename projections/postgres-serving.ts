@@ -2,52 +2,14 @@ import type { Ask } from "../shared/postgres/prepared.ts";
 import { tableName } from "./list-plan.ts";
 import type { Binding } from "./postgres-lists.ts";
 import { coder, type PostgresCoder } from "./postgres-tables.ts";
-import { servingOf, unknownView, type View, type ViewState, type ViewStatus } from "./row-store.ts";
+import { servingOf, unknownView, type View, type ViewStatus } from "./row-store.ts";
+import { checkpointColumns, statusOf, type Values } from "./stored-status.ts";
 
-export const CHECKPOINT = [
-  "name",
-  "version",
-  "state",
-  "position",
-  "leafHash",
-  "eventsSeen",
-  "digest",
-  "clockMs",
-]
-  .map((column) => `"checkpoints"."${column}"`)
-  .join(", ");
-const CHECKPOINT_COLUMNS = 8;
+export const CHECKPOINT = checkpointColumns.map((column) => `"checkpoints"."${column}"`).join(", ");
 /** A version may be replaced between two looks; not for ever. */
 const LOOKS_MAX = 5;
 /** Of a statement whose table is gone, before it was planned or after. */
 const GONE = new Set(["42P01", "XX000"]);
-
-export type Values = readonly unknown[];
-
-const bytesOf = (stored: unknown): Uint8Array => {
-  const { buffer, byteOffset, byteLength } = stored as Uint8Array; // As the column declares.
-  return new Uint8Array(buffer, byteOffset, byteLength);
-};
-
-export const statusOf = ([
-  name,
-  version,
-  state,
-  position,
-  leafHash,
-  eventsSeen,
-  digest,
-  clockMs,
-]: Values): ViewStatus => ({
-  name: String(name),
-  version: Number(version),
-  state: state as ViewState,
-  position: position as bigint,
-  leafHash: bytesOf(leafHash),
-  eventsSeen: Number(eventsSeen),
-  digest: bytesOf(digest),
-  clockMs: Number(clockMs),
-});
 
 /** What a read joins to the checkpoints of its view. `sql` stands for a table, one whose columns are
  *  `columns`. */
@@ -121,7 +83,7 @@ export function openServing(ask: Ask) {
           const its = found.values.filter((values) => Number(values[1]) === version);
           return answer(
             status,
-            its.map((values) => values.slice(CHECKPOINT_COLUMNS)),
+            its.map((values) => values.slice(checkpointColumns.length)),
             found.code,
           );
         }

@@ -4,51 +4,22 @@ import {
   type Group,
   type ListQuery,
   type Page,
-  type Parked,
   type RowReader,
   type StoredRow,
   servingOf,
   unknownView,
   type Value,
   type View,
-  type ViewState,
   type ViewStatus,
 } from "./row-store.ts";
 import { conditions, listSql } from "./sqlite-lists.ts";
 import { bisect, gathered } from "./sqlite-ranges.ts";
 import { rowOf, rowsOf, statementsOf, type Values } from "./sqlite-statements.ts";
 import { coder, type SqliteCoder } from "./sqlite-tables.ts";
+import { checkpointColumns, parkedColumns, parkedOf, statusOf } from "./stored-status.ts";
 
-const PARKED = "name, version, id, position, reason";
-const CHECKPOINT = "name, version, state, position, leafHash, eventsSeen, digest, clockMs";
-
-const statusOf = ([
-  name,
-  version,
-  state,
-  position,
-  leafHash,
-  eventsSeen,
-  digest,
-  clockMs,
-]: Values): ViewStatus => ({
-  name: String(name),
-  version: Number(version),
-  state: state as ViewState,
-  position: position as bigint,
-  leafHash: leafHash as Uint8Array,
-  eventsSeen: Number(eventsSeen),
-  digest: digest as Uint8Array,
-  clockMs: Number(clockMs),
-});
-
-const parkedOf = ([name, version, id, position, reason]: Values): Parked => ({
-  name: String(name),
-  version: Number(version),
-  id: String(id),
-  position: position as bigint,
-  reason: String(reason),
-});
+const PARKED = parkedColumns.join(", ");
+const CHECKPOINT = checkpointColumns.join(", ");
 
 /** The reading half of the SQLite row store. Each call is one transaction: rows and checkpoint are of one
  *  moment. */

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { deliveryEvents } from "../shared/domain/delivery/events.ts";
 import { endpointEvents } from "../shared/domain/endpoint/events.ts";
 import { runEvents } from "../shared/domain/run/events.ts";
 import { parseConfig } from "../shared/platform/config.ts";
+import { freePort } from "./support/free-port.ts";
 import { itNeeds, program } from "./support/skip.ts";
 import { root } from "./support/sources.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
@@ -19,16 +19,6 @@ const triedElsewhere = ["npm ci", "npm test", "npm run demo"];
 /** These go on until somebody ends them. */
 const goesOn = [/^npm start$/, /^node -e .*createServer/];
 const KEY = /rl_default_[a-z0-9]{10}_[A-Za-z0-9]{43}/;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("it does not listen on TCP");
-  return address.port;
-}
 
 /** A shell command with everything it said. It has a process group of its own, which ends with the test. */
 function start(command: string, args: readonly string[], env: NodeJS.ProcessEnv) {

@@ -112,6 +112,15 @@ export function enginesOf(settings: Settings): EnginesConfig {
   };
 }
 
+/** Our topics, whose names begin alike. */
+export const topicsOf = (prefix: string): KafkaConfig["topics"] => ({
+  events: `${prefix}events`,
+  wakes: `${prefix}wakes`,
+  commands: `${prefix}commands`,
+  refusals: `${prefix}refusals`,
+  parked: `${prefix}parked`,
+});
+
 function kafkaOf(brokers: readonly string[], settings: Settings): KafkaConfig {
   const { kafkaSasl, kafkaUsername: username, kafkaPassword: password, kafkaTopicPrefix: prefix } = settings;
   const [partitions, replication] = [settings.kafkaPartitions, settings.kafkaReplication];
@@ -120,13 +129,7 @@ function kafkaOf(brokers: readonly string[], settings: Settings): KafkaConfig {
     brokers,
     tls: settings.kafkaTls,
     ...(has ? { sasl: { mechanism: kafkaSasl, username, password } } : {}),
-    topics: {
-      events: `${prefix}events`,
-      wakes: `${prefix}wakes`,
-      commands: `${prefix}commands`,
-      refusals: `${prefix}refusals`,
-      parked: `${prefix}parked`,
-    },
+    topics: topicsOf(prefix),
     group: `${prefix}ingest`,
     ...(partitions === undefined ? {} : { partitions }),
     ...(replication === undefined ? {} : { replication }),

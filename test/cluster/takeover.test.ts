@@ -27,7 +27,7 @@ async function holder<Held extends SpawnedServer>(folder: string, lease: string,
 }
 
 describe("a process that is killed", { timeout: 90_000 }, () => {
-  it("is replaced within ten seconds: whoever builds the views, and whoever looks after recipient runs", async () => {
+  it("is replaced within ten seconds, as projector and as follower of recipient runs", async () => {
     const { folder, api, ...others } = await spawnCluster<
       "api" | "projector" | "projector2" | "recipients" | "recipients2"
     >({

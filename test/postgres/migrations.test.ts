@@ -36,6 +36,8 @@ it("what a newer program has made is refused in one line", async () => {
   await migrate(postgres, { room: "things", steps: [first, second] });
   await expect(migrate(postgres, { room: "things", steps: [first] })).rejects.toMatchObject({
     code: "unusable_postgres",
-    message: `the schema ${postgres.schema} has things of version 2, newer than this program's 1: upgrade Runledger`,
+    message:
+      `the schema ${postgres.schema} has things of version 2, newer than this program's 1: ` +
+      "upgrade Runledger",
   });
 });

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { openLag } from "../../services/lag.ts";
 
-it("the lag of views counts the events that were heard of and are not in them, whatever positions are", () => {
+it("the lag of views counts the events that were heard of and are not in them", () => {
   let at = 0n;
   const lag = openLag({ position: () => at });
   expect(lag.behind()).toBe(0);

@@ -1,4 +1,4 @@
-import type { KafkaConfig } from "../../shared/platform/engines.ts";
+import { type KafkaConfig, topicsOf } from "../../shared/platform/engines.ts";
 
 /** What a process is told of a broker and of its topics, which begin alike. */
 export const kafkaConfig = (
@@ -10,13 +10,7 @@ export const kafkaConfig = (
   tls: false,
   content: false,
   deliveries: false,
-  topics: {
-    events: `${prefix}events`,
-    wakes: `${prefix}wakes`,
-    commands: `${prefix}commands`,
-    refusals: `${prefix}refusals`,
-    parked: `${prefix}parked`,
-  },
+  topics: topicsOf(prefix),
   group: `${prefix}ingest`,
   workspace: "default",
   partitions: 3,

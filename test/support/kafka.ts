@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { onTestFinished } from "vitest";
 import { type KafkaClient, openKafka } from "../../shared/kafka/client.ts";
-import type { KafkaConfig } from "../../shared/platform/engines.ts";
+import { type KafkaConfig, topicsOf } from "../../shared/platform/engines.ts";
 import { addressOf } from "./servers/address-of.ts";
 
 /** A configuration whose topics nobody else has. */
@@ -10,13 +10,7 @@ export function kafkaConfig(given: Partial<KafkaConfig> = {}): KafkaConfig {
   return {
     brokers: ["127.0.0.1:1"],
     tls: false,
-    topics: {
-      events: `${prefix}events`,
-      wakes: `${prefix}wakes`,
-      commands: `${prefix}commands`,
-      refusals: `${prefix}refusals`,
-      parked: `${prefix}parked`,
-    },
+    topics: topicsOf(prefix),
     group: `${prefix}ingest`,
     content: false,
     deliveries: false,

@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { expect, onTestFinished, vi } from "vitest";
 import { newKeyText } from "../../shared/ledger/keys.ts";
 import { type Client, client } from "./client.ts";
+import { freePort } from "./free-port.ts";
 import { addressOf } from "./servers/address-of.ts";
 import { root } from "./sources.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
@@ -189,14 +189,4 @@ export function openOperator(files: Files) {
       } else throw new Error(`nobody here knows how to carry out\n${text}`);
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("it does not listen on TCP");
-  return address.port;
 }
