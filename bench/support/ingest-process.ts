@@ -1,3 +1,5 @@
+import { copyFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import type { Consumer, EachMessagePayload } from "kafkajs";
 import { openIngest } from "../../services/ingest/ingest.ts";
 import { openSqliteEventStore } from "../../shared/event-store/sqlite-event-store.ts";
@@ -9,22 +11,33 @@ import { openLedger } from "../../shared/ledger/ledger.ts";
 import { systemClock } from "../../shared/platform/clock.ts";
 import { parseConfig } from "../../shared/platform/config.ts";
 import { openLog } from "../../shared/platform/log.ts";
+import { insertRows, openTable, renamed, rowsFrom } from "./inserts.ts";
 import { scratchFolder } from "./processes.ts";
 
+type Topic = { brokers: string; prefix: string; count: number };
+
 /** Takes all messages of a topic, again and again as it is told: into a ledger until each is durable, or as a
- *  consumer does that only looks at them. Answers how long it took from the first to the last. */
-export type Job = { kind: "ingest" | "bare"; brokers: string; prefix: string; count: number };
-export type Done = { perSecond: number; cpuShare: number };
+ *  consumer does that only looks at them. Answers how long it took from the first to the last. `inserts` puts
+ *  the rows that a ledger made of them last into a bare table, which has had all the earlier ones too. */
+export type Job =
+  | ({ kind: "ingest" | "bare" } & Topic)
+  | { kind: "inserts"; folder: string; count: number; together: number };
+export type Done = { perSecond: number; cpuShare: number; folder: string };
 
 const { limits } = parseConfig({});
 const log = openLog({ level: "silent" });
-const store = openSqliteEventStore(scratchFolder());
+const folder = scratchFolder();
+const store = openSqliteEventStore(folder);
 const ledger = openLedger({ store, aggregates, limits, ...systemClock, wake: () => {} });
 const actor = { type: "system", id: "bench" } as const;
 await found(ledger);
 await ensureWorkspace(ledger, { workspace: "default", actor, requestId: null, correlationId: null });
 
-async function run({ kind, brokers, prefix, count }: Job): Promise<Done> {
+const table = openTable(scratchFolder());
+
+async function run(job: Job): Promise<Done> {
+  if (job.kind === "inserts") return insert(job.folder, job.count, job.together);
+  const { kind, brokers, prefix, count } = job;
   const { kafka: config } = parseConfig({ RUNLEDGER_KAFKA: brokers, RUNLEDGER_KAFKA_TOPIC_PREFIX: prefix });
   if (!config) throw new Error("no broker is named");
   const kafka = await openKafka(config, { log, name: "bench" });
@@ -59,6 +72,18 @@ async function run({ kind, brokers, prefix, count }: Job): Promise<Done> {
   return meter.done();
 }
 
+/** What the disk and SQLite take for it, with nobody who reads, decides or hashes. */
+function insert(from: string, count: number, together: number): Done {
+  const sample = scratchFolder();
+  for (const suffix of ["", "-wal"])
+    copyFileSync(join(from, `log.db${suffix}`), join(sample, `log.db${suffix}`));
+  const rows = rowsFrom(sample, count).reverse();
+  rmSync(sample, { recursive: true });
+  if (rows.length !== count) throw new Error(`the log has ${rows.length} events of runs, not ${count}`);
+  const { seconds, cpuSeconds } = insertRows(table, renamed(rows), together);
+  return { perSecond: count / seconds, cpuShare: cpuSeconds / seconds, folder };
+}
+
 type Meter = ReturnType<typeof openMeter>;
 
 function openMeter(count: number, end: () => void) {
@@ -78,7 +103,7 @@ function openMeter(count: number, end: () => void) {
     },
     done(): Done {
       const seconds = (endMs - startMs) / 1000;
-      return { perSecond: count / seconds, cpuShare: (cpu.user + cpu.system) / 1e6 / seconds };
+      return { perSecond: count / seconds, cpuShare: (cpu.user + cpu.system) / 1e6 / seconds, folder };
     },
   };
 }
