@@ -38,6 +38,7 @@ const TOKEN = /^[A-Za-z0-9_.:-]{1,128}$/;
  *  what they ask of one run can be recorded together. */
 export function openReader(deps: ReaderDeps) {
   const callers = new Map<string, Caller>();
+  const place = { ...deps, streams: new Map<string, string>() };
   const fetchId = newId("req");
 
   function callerOf({ topic, headers }: Message): Caller {
@@ -64,7 +65,7 @@ export function openReader(deps: ReaderDeps) {
       const proposed = parseItem(body);
       if (proposed.id !== undefined && proposed.id !== commandId)
         throw new Problem("command_id_twice", "The item's id is another one than the header command-id.");
-      return { ...entryOf(deps, { ...proposed, id: commandId }), caller: callerOf(message) };
+      return { ...entryOf(place, { ...proposed, id: commandId }), caller: callerOf(message) };
     } catch (error) {
       return noOf("refused", error);
     }

@@ -27,15 +27,21 @@ export function checkCreation({ proposed }: Item, limits: CreationLimits): void 
 export const lastPosition = (events: readonly { position: bigint }[]): bigint =>
   events.reduce((last, { position }) => (position > last ? position : last), 0n);
 
-/** Creates a run and its recipient runs. A replay first finishes what its command began. */
-export async function createRun(ledger: Ledger, command: Omit<Command, "operation" | "items">, item: Item) {
+/** Creates a run and its recipient runs. A replay first finishes what its command began. `stream`, where it
+ *  is known already, is the one that the command id stands for. */
+export async function createRun(
+  ledger: Ledger,
+  command: Omit<Command, "operation" | "items">,
+  item: Item,
+  stream?: string,
+) {
   const { parentId } = item.proposed.data;
   if (typeof parentId === "string") {
     const parent = await ledger.find<Run>(streamOf(parentId));
     if (parent?.workspace !== command.workspace)
       throw invalidMember("/parentId", `${parentId} is no run of this workspace`);
   }
-  const recorded = await ledger.create("run", { ...command, operation: "create_run", items: [item] });
+  const recorded = await ledger.create("run", { ...command, operation: "create_run", items: [item] }, stream);
   const [created] = recorded.events;
   if (!created) throw new Error("a creation recorded nothing");
   const children = created.data.recipientCount === undefined ? [] : await createChildren(ledger, created);

@@ -8,7 +8,13 @@ import { invalidBody, invalidMember } from "./invalid.ts";
 import { BatchItem, creationItem, eventItem, type NewRun, type ProposedEvent } from "./items.ts";
 
 /** Where items are taken in. */
-export type Place = { ledger: Ledger; workspace: string; limits: CreationLimits };
+export type Place = {
+  ledger: Ledger;
+  workspace: string;
+  limits: CreationLimits;
+  /** The streams of run keys that were met already, for whoever reads many items of the same runs. */
+  streams?: Map<string, string>;
+};
 
 /** An item that can be taken: what is to be recorded, and on which run's stream. */
 export type Entry = { item: Item; stream: string; creates: boolean };
@@ -24,23 +30,30 @@ export function parseItem(body: unknown): ProposedEvent {
 }
 
 /** What an item stands for: whichever door it came through, it is the same command. */
-export function entryOf({ ledger, workspace, limits }: Place, proposed: ProposedEvent): Entry {
+export function entryOf(place: Place, proposed: ProposedEvent): Entry {
   const { runId, runKey, ...event } = proposed;
-  const keyed = (commandId: string) =>
-    streamOf(typeid("run", ledger.createdBytes("run", workspace, parseCommandId(commandId))));
   if (event.type === "run.created") {
     if (runId !== undefined) throw invalidMember("/runId", "run.created makes its run, and names none");
     if (runKey !== undefined) throw invalidMember("/runKey", "run.created makes its run: its key is `id`");
     const { item, commandId } = creation(event);
-    checkCreation(item, limits);
-    return { item, stream: keyed(commandId), creates: true };
+    checkCreation(item, place.limits);
+    return { item, stream: keyedStream(place, commandId), creates: true };
   }
   if (runId !== undefined && runKey !== undefined)
     throw invalidMember("/runKey", "cannot stand beside runId: one of them names the run");
   if (runId === undefined && runKey === undefined)
     throw invalidMember("/runId", "is required, or runKey in its place");
-  const stream = runId === undefined ? keyed(runKey ?? "") : streamOf(runId);
+  const stream = runId === undefined ? keyedStream(place, runKey ?? "") : streamOf(runId);
   return { item: eventItem(event), stream, creates: false };
+}
+
+/** The stream of the run that a creation under this command id makes. */
+function keyedStream({ ledger, workspace, streams }: Place, commandId: string): string {
+  const known = streams?.get(commandId);
+  if (known !== undefined) return known;
+  const stream = streamOf(typeid("run", ledger.createdBytes("run", workspace, parseCommandId(commandId))));
+  streams?.set(commandId, stream);
+  return stream;
 }
 
 /** A `run.created` item is the creation that `POST /v1/runs` takes, under the item's own id. */
@@ -90,9 +103,9 @@ export async function recordRun<Mine extends Entry>(
 const isAlone = (entry: Entry): boolean =>
   recipientsIn(entry) === 0 && entry.item.proposed.data.parentId === undefined;
 
-async function create({ ledger, caller }: Of, { item }: Entry): Promise<Taken | { error: unknown }> {
+async function create({ ledger, caller }: Of, { item, stream }: Entry): Promise<Taken | { error: unknown }> {
   try {
-    const { recorded, created, position } = await createRun(ledger, caller, item);
+    const { recorded, created, position } = await createRun(ledger, caller, item, stream);
     return { outcome: recorded.replayed ? "replayed" : "recorded", event: created, position };
   } catch (error) {
     return { error };

@@ -61,8 +61,8 @@ export function openLedger(deps: LedgerDeps) {
     { atomic = true, isNew = false } = {},
   ): Promise<Recorded> {
     const recorded = await recordTogether(stream, command, atomic, isNew);
+    if (recorded.outcomes.length === command.items.length) return recorded;
     const rest = command.items.slice(recorded.outcomes.length);
-    if (rest.length === 0) return recorded;
     return joined(recorded, await record(stream, { ...command, items: rest }, { atomic, isNew }));
   }
 

@@ -48,8 +48,8 @@ function partition(ledger: Ledger, more: Partial<Payload> = {}) {
   return { taken, deps, offsets, committed, answered, verdicts };
 }
 
-/** The same ledger, but for what happens to some commands. */
-const failing = (ledger: Ledger, error: (stream: string) => Error | undefined): Ledger => ({
+/** The same ledger, but for what happens to commands on some streams, or that create under some ids. */
+const failing = (ledger: Ledger, error: (named: string) => Error | undefined): Ledger => ({
   ...ledger,
   record: async (stream, ...rest) => {
     const thrown = error(stream);
@@ -57,7 +57,7 @@ const failing = (ledger: Ledger, error: (stream: string) => Error | undefined): 
     return ledger.record(stream, ...rest);
   },
   create: async (prefix, command, stream) => {
-    const thrown = error(stream ?? `${command.items[0]?.commandId}`);
+    const thrown = error(`${command.items[0]?.commandId}`);
     if (thrown) throw thrown;
     return ledger.create(prefix, command, stream);
   },
@@ -132,7 +132,7 @@ describe("messages of one partition", () => {
     async (error) => {
       const { ledger } = await openTestLedger();
       let away = true;
-      const of = failing(ledger, (stream) => (away && stream === "b" ? error : undefined));
+      const of = failing(ledger, (named) => (away && named === "b" ? error : undefined));
       const { taken, committed, verdicts, answered } = partition(of);
       const all = [creates("a"), creates("b"), reports("b-1", "b", "run.started"), creates("c")];
       await expect(taken(all)).rejects.toMatchObject({ code: "ingest_fault", cause: error });
