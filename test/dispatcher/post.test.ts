@@ -197,7 +197,7 @@ describe("a receiver that takes its time", () => {
     "over the body of an acceptance times out when it %s: it has not finished accepting",
     async (_name, answer) => {
       const { url } = await rawReceiver(answer);
-      expect(await post(url, { timeouts: { total: 60 } })).toEqual({
+      expect(await post(url, { timeouts: { total: 500 } })).toEqual({
         outcome: "timeout_body",
         httpStatus: 200,
         excerpt: expect.stringMatching(/^ok/),
@@ -209,7 +209,7 @@ describe("a receiver that takes its time", () => {
   it("over the body of an error has said that it is one", async () => {
     const answer = "HTTP/1.1 503 Busy\r\nretry-after: 7\r\ncontent-length: 9\r\n\r\nwait";
     const { url } = await rawReceiver((socket) => socket.write(answer));
-    expect(await post(url, { timeouts: { total: 60 } })).toMatchObject({
+    expect(await post(url, { timeouts: { total: 500 } })).toMatchObject({
       outcome: "http_error",
       httpStatus: 503,
       retryAfter: "7",
