@@ -1,59 +1,17 @@
 import { readFileSync } from "node:fs";
 import { Ajv } from "ajv";
 import { describe, expect, it } from "vitest";
-import { parse } from "yaml";
 import { partsOf } from "../services/roles.ts";
 import { parseConfig } from "../shared/platform/config.ts";
+import { compose, dockerfile, filled, ours, services, variablesOf } from "./support/compose.ts";
 import { root } from "./support/sources.ts";
 
-type Service = {
-  image: string;
-  profiles: string[];
-  command?: string[];
-  environment?: string[] | Record<string, string | null>;
-  healthcheck?: object;
-  read_only?: boolean;
-  ports?: string[];
-  volumes?: string[];
-};
-
-const compose: { services: Record<string, Service>; volumes: object } = parse(
-  readFileSync(`${root}docker-compose.yml`, "utf8"),
-  { merge: true },
-);
 const schema = JSON.parse(
   readFileSync(`${root}node_modules/dclint/schemas/compose.schema.json`, "utf8"),
 ) as Record<string, unknown>;
-const dockerfile = readFileSync(`${root}Dockerfile`, "utf8");
-const services = Object.entries(compose.services);
-const ours = services.filter(([, { image }]) => image.startsWith("runledger:"));
 const engines = services.filter(([, { image }]) => !image.startsWith("runledger:"));
 const inProfile = (profile: string) =>
   services.filter(([, { profiles }]) => profiles.includes(profile)).map(([name]) => name);
-
-/** What a service's process is given, as the composer fills it in with nothing set but these. */
-function variablesOf({ environment = {} }: Service, set: Record<string, string>): Record<string, string> {
-  const entries = Array.isArray(environment)
-    ? environment.map((name): [string, null] => [name, null])
-    : Object.entries(environment);
-  const given: Record<string, string> = {};
-  for (const [name, value] of entries) {
-    const text = value === null ? set[name] : filled(value, set);
-    if (text !== undefined) given[name] = text;
-  }
-  return given;
-}
-
-/** `${NAME:-default}`, whose default may hold another. */
-function filled(text: string, set: Record<string, string>): string {
-  const innermost = /\$\{(\w+):-([^${}]*)\}/;
-  for (let left = text; ; ) {
-    const found = innermost.exec(left);
-    if (!found) return left;
-    const [whole, name = "", otherwise = ""] = found;
-    left = left.replace(whole, () => set[name] || otherwise);
-  }
-}
 
 const secrets = { RUNLEDGER_SECRETS_KEY: "0".repeat(64), POSTGRES_PASSWORD: "chosen" };
 

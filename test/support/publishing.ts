@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type IHeaders, Kafka, logLevel } from "kafkajs";
+import { type IHeaders, Kafka, logLevel, Partitioners } from "kafkajs";
 import { onTestFinished } from "vitest";
 import { openPublisher, type PublisherDeps } from "../../services/publisher/publisher.ts";
 import { openKafka } from "../../shared/kafka/client.ts";
@@ -49,6 +49,8 @@ export async function openTopic({
     prefix,
     admin,
     topic,
+    /** Somebody who writes to any topic of the broker. */
+    producer: () => kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner }),
     async settings(): Promise<Record<string, string>> {
       const configNames = Object.keys(topicConfigs.events);
       const resources = [{ type: 2, name: topic, configNames }];
