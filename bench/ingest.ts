@@ -23,8 +23,8 @@ export const bench: Bench = {
   async run() {
     const given = process.env.KAFKA_BROKERS;
     const broker = given ? { address: given, stop: async () => {} } : await startKafka();
-    const [ingest, bare] = [startProgram("./ingest-process.ts"), startProgram("./ingest-process.ts")];
-    const inserts = startProgram("./ingest-process.ts");
+    const start = () => startProgram("./ingest-process.ts");
+    const [ingest, bare, inserts] = [start(), start(), start()];
     const brokers = broker.address;
     const kafka = new Kafka({ brokers: brokers.split(","), logLevel: logLevel.NOTHING });
     const take = async (program: typeof ingest, job: Job): Promise<Done> => {
@@ -70,10 +70,19 @@ export const bench: Bench = {
         insertsOfBare: share(floors, bares),
       };
     } finally {
+      for (const program of [ingest, bare, inserts]) await end(program);
       await broker.stop();
     }
   },
 };
+
+/** It takes its folders with it, which are large. */
+async function end(program: ReturnType<typeof startProgram>): Promise<void> {
+  if (!program.connected) return;
+  const ended = once(program, "exit");
+  program.disconnect();
+  await ended;
+}
 
 const rate = (windows: readonly Done[]): number =>
   Math.round(median(windows.map(({ perSecond }) => perSecond)));
