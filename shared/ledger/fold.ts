@@ -100,6 +100,8 @@ export function openLanes(
 ) {
   const lanes = new Map<string, Lane>();
   const opening = new Map<string, Promise<Lane>>();
+  /** The last revision that was told of a stream while it was being read. */
+  const told = new Map<string, number>();
   let weight = 0;
 
   const aggregateOf = (stream: string): Aggregate => {
@@ -128,7 +130,9 @@ export function openLanes(
 
   async function read(stream: string): Promise<Lane> {
     const aggregate = aggregateOf(stream);
-    const fold = await readOn(store, aggregate, stream, emptyFold(aggregate));
+    let fold = await readOn(store, aggregate, stream, emptyFold(aggregate));
+    // What was told meanwhile nobody tells again.
+    while (fold.events <= (told.get(stream) ?? -1)) fold = await readOn(store, aggregate, stream, fold);
     return lanes.get(stream) ?? keep(stream, newLane(fold));
   }
 
@@ -140,7 +144,10 @@ export function openLanes(
       if (known) return keep(stream, known);
       let reading = opening.get(stream);
       if (!reading) {
-        reading = read(stream).finally(() => opening.delete(stream));
+        reading = read(stream).finally(() => {
+          opening.delete(stream);
+          told.delete(stream);
+        });
         opening.set(stream, reading);
       }
       return reading;
@@ -161,6 +168,7 @@ export function openLanes(
     /** Another process may have recorded it: a fold that it follows goes on, one that lacks more is
      *  forgotten. */
     heard(event: RecordedEvent): void {
+      if (opening.has(event.stream)) told.set(event.stream, event.revision);
       const lane = lanes.get(event.stream);
       if (!lane || lane.pending || lane.fold.events > event.revision) return;
       if (lane.fold.events < event.revision) {
