@@ -36,10 +36,12 @@ const PARENTS_MAX = 2000;
 export function openRecipients({ ledger, clock, openParents, onFault }: Deps) {
   const parents = new Map<string, Parent>();
   let work: Promise<void> = Promise.resolve();
+  let isOver = (): boolean => false;
   /** What failed is done again at the next sweep: every job may be repeated. */
   const failed: (() => Promise<void>)[] = [];
   const enqueue = (job: () => Promise<void>): void => {
-    work = work.then(job).catch((error: Error) => {
+    // What is left when it is to end is somebody else's, who finds it in the views and in the log.
+    work = work.then(() => (isOver() ? undefined : job())).catch((error: Error) => {
       failed.push(job);
       onFault(error);
     });
@@ -198,7 +200,9 @@ export function openRecipients({ ledger, clock, openParents, onFault }: Deps) {
     /** Judges what was open before, then, now and then, looks for recipient runs that somebody began to make
      *  and did not. */
     async run(signal: AbortSignal): Promise<void> {
+      isOver = () => signal.aborted;
       for await (const stream of openParents(signal)) {
+        if (signal.aborted) break;
         enqueue(() => repair(stream));
         await work;
       }

@@ -139,6 +139,20 @@ describe("the recipients' follower", () => {
     expect((await ledger.find<Run>(parent.stream))?.state.status).toBe("completed");
   });
 
+  it("leaves what it has not begun to whoever comes next when it is to end", async () => {
+    const { ledger, recipients, clock, settle, parentOf, status } = await withFollower();
+    const parent = await parentOf(1);
+    const [child] = await createChildren(ledger, parent);
+    await ledger.record(child?.stream ?? "", end("run.completed"));
+    const stop = new AbortController();
+    const running = recipients.run(stop.signal);
+    await clock.untilSleeping();
+    stop.abort();
+    await settle();
+    await running;
+    expect(await status(parent.stream)).toBe("pending");
+  });
+
   it("hands a cancellation on: pending recipient runs end, the others are asked to", async () => {
     const { ledger, settle, parentOf, status } = await withFollower();
     const parent = await parentOf(2);
