@@ -91,6 +91,8 @@ async function startIngest(kafka: KafkaClient, config: KafkaConfig, parts: Start
     onMessage: (_, { outcome }) => taken.inc({ outcome }),
   });
   metrics.gauge("ingest_lag_messages", "Commands in this process's partitions, not yet taken.", ingest.lag);
+  const unreadable = () => ingest.unreadable().length;
+  metrics.gauge("ingest_unreadable_partitions", "Left alone for a codec that cannot be read.", unreadable);
   metrics.gauge("ingest_paused", "1 while commands wait for the log.", () => (ingest.isPaused() ? 1 : 0));
   followers.keep("ingest", ingest.run);
 }
