@@ -27,7 +27,7 @@ export type IngestDeps = {
 export type Ingest = ReturnType<typeof openIngest>;
 
 /** An empty topic is asked so often, and one that was paused is looked at again so soon. */
-const WAIT_MS = 1000;
+const WAIT_MS = 500;
 const IN_FLIGHT_MAX = 2000;
 const PARTITIONS_TOGETHER = 4;
 
