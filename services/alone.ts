@@ -1,3 +1,4 @@
+import { setTimeout as turnOfTimers } from "node:timers/promises";
 import { type Lease, LeaseLost, type Leases } from "../shared/leases/leases.ts";
 import type { Log } from "../shared/platform/log.ts";
 import type { Metrics } from "../shared/platform/metrics.ts";
@@ -21,6 +22,8 @@ export const alone =
         await work(AbortSignal.any([signal, lease.signal]), lease);
         if (!signal.aborted && !lease.signal.aborted) throw new Error(`${name} ended by itself`);
       } catch (error) {
+        // Who stalled hears of its broken connections first, and of the time that has passed right after.
+        await turnOfTimers(0);
         // Somebody else goes on with it. Who writes may hear of that first.
         isFenced = error instanceof LeaseLost;
         if (!lease.signal.aborted && !isFenced) throw error;

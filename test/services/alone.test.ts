@@ -95,6 +95,25 @@ describe("what runs in one process alone", () => {
     expect(lost).toEqual(["publisher"]);
   });
 
+  it("takes what breaks when it wakes too late for the loss that it is", async () => {
+    const { leases, lose } = losableLeases();
+    const again = Promise.withResolvers<void>();
+    let runs = 0;
+    const { ended, stop, restarts, lost } = kept(leases, async (signal) => {
+      if (++runs === 1) {
+        setTimeout(lose, 0); // It is due as well, and timers are looked at later than connections.
+        throw new Error("the connection was closed meanwhile");
+      }
+      again.resolve();
+      await once(signal, "abort");
+    });
+    await again.promise;
+    stop();
+    await ended;
+    expect(restarts).toEqual([]);
+    expect(lost).toEqual(["publisher"]);
+  });
+
   it("gives the lease back after a fault, and pauses before it begins again", async () => {
     const leases = openSoleLeases();
     const { clock, ended, stop, restarts, lost } = kept(leases, () =>
