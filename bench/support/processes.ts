@@ -106,12 +106,12 @@ export type MeasuredServer = {
 const nodeFlags = (process.env.BENCH_SERVER_FLAGS ?? "").split(" ").filter((flag) => flag !== "");
 
 /** Starts the server as anybody would: info lines go to a file. Resolves once it is ready. */
-export async function startServer(folder: string, settings: Record<string, string> = {}) {
+export async function startServer(folder: string, settings: Record<string, string> = {}, role = "all") {
   const port = await freePort();
   const lines = openSync(join(scratchFolder(), "server.log"), "a");
   const startMs = performance.now();
   const child = keep(
-    spawn(process.execPath, [...nodeFlags, here("../../services/main.ts")], {
+    spawn(process.execPath, [...nodeFlags, here("../../services/main.ts"), role], {
       stdio: ["ignore", lines, lines],
       env: environment({
         RUNLEDGER_PORT: String(port),
