@@ -99,7 +99,7 @@ export async function openServer(deps: ServerDeps): Promise<Server> {
       },
     });
     closing.push(() => refusals.close());
-    await begin({ ledger, leases, config, say });
+    await begin({ does, ledger, leases, config, say });
     opened(openHeadKeeper({ store, vault, sleep: clock.sleep, onFault: fault("head.not_kept") }));
 
     const views = opened(await openViews({ does, config, postgres, bus, log, fault, metrics, onFatal }));
