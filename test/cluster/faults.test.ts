@@ -2,13 +2,9 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { Client, Reply } from "../support/client.ts";
 import { spawnCluster } from "../support/cluster.ts";
 import type { LogLine } from "../support/open-server.ts";
-import { openTopic } from "../support/publishing.ts";
 import { startEventStoreDb } from "../support/servers/eventstoredb.ts";
-import { startKafka } from "../support/servers/kafka.ts";
 import { startPostgres } from "../support/servers/postgres.ts";
-import { describeNeeds, kafkaOfItsOwn } from "../support/skip.ts";
 import type { SpawnedServer } from "../support/spawn-server.ts";
-import { idsOf } from "../support/whole-topic.ts";
 import { openBalancedBook } from "./balanced-book.ts";
 import { expectSettled, openHearing, underLoad } from "./settled.ts";
 
@@ -110,66 +106,4 @@ describe("the way to EventStoreDB that is cut between a commit and its answer", 
       ...[{ how: "unavailable" }, { how: "cancelled" }, "cut"],
     ]);
   }, 60_000);
-});
-
-describeNeeds(kafkaOfItsOwn)("a broker that is killed and started again", () => {
-  it("holds up nothing but Kafka: afterwards everything is published, and commands go on", async () => {
-    const broker = await startKafka();
-    onTestFinished(() => broker.stop());
-    const { variables, api, rest } = await spawnCluster<"api" | "rest">({
-      processes: { api: "api", rest: "all" },
-      kafka: true,
-      env: { RUNLEDGER_KAFKA: broker.address },
-    });
-    const prefix = variables.RUNLEDGER_KAFKA_TOPIC_PREFIX ?? "";
-    const topic = await openTopic({ address: broker.address, prefix });
-    const heard = await openHearing(api);
-    const book = openBalancedBook([api]);
-    const producer = topic.producer();
-    await producer.connect();
-    onTestFinished(() => producer.disconnect());
-    const command = (id: string) =>
-      producer.send({
-        topic: topic.config.topics.commands,
-        messages: [
-          {
-            key: id,
-            value: JSON.stringify({ type: "run.created", data: { workflow: "by-kafka", input: id } }),
-            headers: { "command-id": id },
-          },
-        ],
-      });
-    const isSent = (id: string) =>
-      command(id).then(
-        () => true,
-        () => false,
-      );
-    const made = async () =>
-      (await api.events("&type=run.created")).filter(({ data }) => data.workflow === "by-kafka");
-    const taken = async () => (await made()).map(({ data }) => data.input);
-
-    await underLoad(book, async () => {
-      await vi.waitUntil(() => isSent("before"), PATIENCE);
-      await vi.waitUntil(async () => (await taken()).includes("before"), PATIENCE);
-      await broker.kill();
-      await book.more(60); // Nobody who speaks HTTP notices.
-      await broker.restart();
-      await vi.waitUntil(() => isSent("after"), PATIENCE);
-    });
-    await vi.waitUntil(async () => (await taken()).includes("after"), PATIENCE);
-    for (const { stream } of await made())
-      await book.send(
-        `/v1/runs/${stream}/events`,
-        [{ type: "run.started" }, { type: "run.completed" }],
-        stream,
-      );
-    const { log } = await expectSettled(api, book, heard);
-    expect(await taken()).toEqual(["before", "after"]);
-    const ids = new Set(log.runs.map(({ id }) => id));
-    await vi.waitUntil(async () => new Set(idsOf(await topic.read())).size >= ids.size, PATIENCE);
-    expect(new Set(idsOf(await topic.read()))).toEqual(ids);
-    expect(rest.complaints().some(({ msg }) => msg === "publisher.behind")).toBe(true);
-    for (const { complaints } of [api, rest])
-      expect(complaints().length, JSON.stringify(complaints())).toBeLessThanOrEqual(LINES_MAX);
-  }, 120_000);
 });
