@@ -21,7 +21,7 @@ const processes = [
 /** What it costs to wait: each process's share of a core while nothing happens, with EventStoreDB, PostgreSQL
  *  and Kafka connected and after a run has gone through all of them. */
 export const bench: Bench = {
-  target: `each process uses < ${SHARE_MAX} of a core while nothing happens, with all three engines connected`,
+  target: `each process uses < ${SHARE_MAX} of a core while nothing happens, connected to all engines`,
   async run() {
     process.setMaxListeners(50); // Each folder of so many goes when we do.
     const servers = await Promise.all([startEventStoreDb(), startPostgres(), startKafka()]);

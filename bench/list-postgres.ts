@@ -15,8 +15,8 @@ const DAY_MS = 86_400_000;
 const FROM_MS = Date.UTC(2026, 9, 10);
 
 /** Lists of 1,000,000 runs in PostgreSQL with two filters, page by page, one after the other, as the API asks
- *  for them: each kind for itself, the slowest named, in windows that take turns; beside them a statement that
- *  reads nothing. */
+ *  for them: each kind for itself, the slowest named, in windows that take turns; beside them a statement
+ *  that reads nothing. */
 export const bench: Bench = {
   target: `p99 at 1,000,000 runs with two filters ≤ ${P99_MS_MAX} ms`,
   async run() {

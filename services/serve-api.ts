@@ -82,8 +82,8 @@ export async function openApi(deps: Deps) {
   });
   return {
     app,
-    /** Takes no new connection, answers what comes in over those that are open, and cuts what takes longer than
-     *  the configured time. */
+    /** Takes no new connection, answers what comes in over those that are open, and cuts what takes longer
+     *  than the configured time. */
     async close(http: Server): Promise<void> {
       stopping.abort();
       closingMs = clock.now() + config.shutdownMs / 2;

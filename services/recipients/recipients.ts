@@ -41,10 +41,12 @@ export function openRecipients({ ledger, clock, openParents, onFault }: Deps) {
   const failed: (() => Promise<void>)[] = [];
   const enqueue = (job: () => Promise<void>): void => {
     // What is left when it is to end is somebody else's, who finds it in the views and in the log.
-    work = work.then(() => (isOver() ? undefined : job())).catch((error: Error) => {
-      failed.push(job);
-      onFault(error);
-    });
+    work = work
+      .then(() => (isOver() ? undefined : job()))
+      .catch((error: Error) => {
+        failed.push(job);
+        onFault(error);
+      });
   };
 
   /** The parent with the statuses of its recipient runs, read from their streams. */
