@@ -53,7 +53,9 @@ export async function expectSettled(
   vanishedAtMs: readonly number[] = [],
 ) {
   const { body: health } = await api.get<{ ledger: string }>("/healthz");
-  for (let after = "0"; ; ) {
+  for (;;) {
+    // What comes while the log is read is not waited for again.
+    const { body: before } = await api.get<{ head: string }>("/readyz");
     const log = await readLog(api);
     const owing = owed(health.ledger, log, endpoints);
     const delivered = log.attempts.filter(({ data }) => data.outcome === "delivered").length;
@@ -63,11 +65,11 @@ export async function expectSettled(
       expect(told.arrived).toBe(owing.size);
       return { log, ...told };
     }
-    after = [...log.runs, ...log.attempts].reduce(
-      (last, { position }) => (BigInt(position) > BigInt(last) ? position : last),
-      after,
+    await api.untilEvents(
+      "&type=run.completed&type=delivery.responded",
+      (more) => more.length > 0,
+      before.head,
     );
-    await api.untilEvents("&type=run.completed&type=delivery.responded", (more) => more.length > 0, after);
   }
 }
 
