@@ -6,8 +6,8 @@ import { servingOf, unknownView, type View, type ViewStatus } from "./row-store.
 import { checkpointColumns, statusOf, type Values } from "./stored-status.ts";
 
 export const CHECKPOINT = checkpointColumns.map((column) => `"checkpoints"."${column}"`).join(", ");
-/** A version may be replaced between two looks; not for ever. */
-const LOOKS_MAX = 5;
+/** A version may be replaced between two looks, and again: but a table may be gone for good. */
+const LOOKS_MAX = 100;
 /** Of a statement whose table is gone, before it was planned or after. */
 const GONE = new Set(["42P01", "XX000"]);
 

@@ -136,8 +136,9 @@ describe("a process that is killed while it takes messages", () => {
   it("leaves them to the next one, which records the rest, and none twice", async () => {
     const [topics, folder] = [await openTopics({ partitions: 2 }), temporaryFolder()];
     const { commands } = topics.config.topics;
+    const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("RUNLEDGER_"));
     const env = {
-      ...process.env,
+      ...Object.fromEntries(inherited),
       RUNLEDGER_KAFKA: topics.address,
       RUNLEDGER_KAFKA_TOPIC_PREFIX: commands.slice(0, -"commands".length),
     };
