@@ -43,7 +43,7 @@ export async function openDelivering(deps: Deps) {
     endpoints,
     claims,
     from,
-    backlog: viewBacklog({ rows, position: progress.position, ready }),
+    backlog: viewBacklog({ rows, progress, ready }),
     secretsOf: async (keyIds) => {
       const secrets = await Promise.all(keyIds.map((id) => vault.find(id)));
       return secrets.flatMap((secret) => (secret ? [secret.toString()] : []));

@@ -35,6 +35,8 @@ export type AttemptDeps = {
   sign(secrets: readonly string[], id: string, timestampSeconds: number, body: Uint8Array): string;
   /** Whether nobody else can be attempting this delivery. */
   holds(delivery: string): boolean;
+  /** Where an attempt was recorded, before it is sent. */
+  onStarted(position: bigint): void;
   post(request: PostRequest, signal: AbortSignal): Promise<Outcome>;
   random(): number;
   onAttempt(attempted: Attempted): void;
@@ -92,6 +94,7 @@ export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal):
       },
     },
   ]);
+  if (started) deps.onStarted(started);
   // Another dispatcher has it, or may have it by now because this process stood still.
   if (!started || !deps.holds(due.delivery)) return { nextAttemptAtMs: clock.now() + AGAIN_MS };
 

@@ -7,19 +7,20 @@ import type { Due } from "./due.ts";
 
 type Deps = {
   rows: RowReader;
-  position(): bigint;
+  progress: Pick<Backlog, "position" | "reached">;
   ready(signal: AbortSignal): Promise<void>;
 };
 
 const LATER_MS = 2 ** 52;
 
 /** Open deliveries, as the deliveries' view has them. */
-export function viewBacklog({ rows, position, ready }: Deps): Backlog {
+export function viewBacklog({ rows, progress, ready }: Deps): Backlog {
   const list = (endpoint: string, untilMs: number, limit: number) =>
     listDueDeliveries(rows, untilMs, { endpointId: wireIdOf(endpoint), limit });
   return {
     ready,
-    position,
+    position: progress.position,
+    reached: progress.reached,
     due: async (endpoint, nowMs, limit) => (await list(endpoint, nowMs, limit)).rows.map(dueOf),
     nextDueMs: async (endpoint) => (await list(endpoint, LATER_MS, 1)).rows[0]?.nextAttemptAt ?? undefined,
   };

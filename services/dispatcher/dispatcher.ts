@@ -15,6 +15,8 @@ export type Backlog = {
   ready(signal: AbortSignal): Promise<void>;
   /** How far the views are. */
   position(): bigint;
+  /** Resolves once the views are that far, or when it is aborted. */
+  reached(position: bigint, signal: AbortSignal): Promise<unknown>;
   /** Deliveries of an endpoint that are due by an instant, the longest due first. */
   due(endpoint: string, nowMs: number, limit: number): Promise<Due[]>;
   /** When the endpoint's next open delivery is due, in epoch milliseconds; 0 for one that was never
@@ -22,7 +24,7 @@ export type Backlog = {
   nextDueMs(endpoint: string): Promise<number | undefined>;
 };
 
-export type DispatcherDeps = Omit<AttemptDeps, "holds"> & {
+export type DispatcherDeps = Omit<AttemptDeps, "holds" | "onStarted"> & {
   backlog: Backlog;
   claims: Claims;
   /** How far the endpoints' history is: that of the last event before those that it will be told of. */
@@ -34,6 +36,8 @@ export type DispatcherDeps = Omit<AttemptDeps, "holds"> & {
 
 const QUEUED_PER_ENDPOINT_MAX = 1000;
 const DUE_PAGE = 200;
+/** Looks around at least this often. */
+const LOOK_MS = 60_000;
 /** How long to wait before a delivery that could not be recorded is looked at again. */
 const FAULT_PAUSE_MS = 1000;
 
@@ -41,13 +45,15 @@ const FAULT_PAUSE_MS = 1000;
  *  what to look at. */
 export function openDispatcher(deps: DispatcherDeps) {
   const { ledger, clock, endpoints, backlog, claims } = deps;
-  const attempting: AttemptDeps = { ...deps, holds: claims.holds };
+  const attempting: AttemptDeps = { ...deps, holds: claims.holds, onStarted };
   const looks = openLooks(() => woken.abort());
   const lookAt = looks.at;
   const stopping = new AbortController();
   let woken = new AbortController();
   let seen = deps.from;
   let recent: Promise<void> = Promise.resolve();
+  /** Where our own attempts are that we have not been told of yet. */
+  const started = new Set<bigint>();
 
   const lanes = openLanes<Due>({
     inFlightMax: deps.inFlightMax,
@@ -138,19 +144,25 @@ export function openDispatcher(deps: DispatcherDeps) {
 
   async function lookAround(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      woken = new AbortController();
+      const waking = new AbortController();
+      woken = waking;
       const nowMs = clock.now();
       for (const endpoint of looks.due(nowMs, backlog.position())) await look(endpoint, nowMs);
-      const nextMs = looks.nextMs();
-      const pauseMs = Math.max(nextMs - clock.now(), 20); // 20: due, and the views are not there yet.
-      if (!woken.signal.aborted)
-        await clock.sleep(Math.min(pauseMs, 60_000), AbortSignal.any([woken.signal, signal]));
+      const { atMs, position } = looks.next(clock.now(), backlog.position());
+      const either = AbortSignal.any([waking.signal, signal]);
+      if (position !== undefined) void backlog.reached(position, either).then(() => waking.abort());
+      await clock.sleep(Math.min(atMs - clock.now(), LOOK_MS), either);
+      waking.abort();
     }
   }
 
-  /** Somebody attempts a delivery: it is nothing for us, unless whoever does ends in the middle of it. */
+  function onStarted(position: bigint): void {
+    if (claims.leaseMs !== undefined && position > seen) started.add(position);
+  }
+
+  /** Somebody else attempts a delivery: it is nothing for us, unless whoever does ends in the middle of it. */
   function attempted({ stream, data, position }: RecordedEvent): void {
-    if (claims.leaseMs === undefined || lanes.isBusy(stream)) return;
+    if (claims.leaseMs === undefined || started.delete(position) || lanes.isBusy(stream)) return;
     lanes.forget(stream);
     const endpoint = streamOf(String(data.endpoint));
     lookAt(endpoint, { nextAttemptAtMs: clock.now() + claims.leaseMs, position });

@@ -31,6 +31,15 @@ export function openLooks(onEarlier: () => void) {
         yield endpoint;
       }
     },
-    nextMs: (): number => Math.min(...[...looks.values()].map(({ atMs }) => atMs)),
+    /** What ends the wait for the next look: an instant, or for those that are due already, a position that
+     *  the views have not reached. */
+    next(nowMs: number, viewsAt: bigint): { atMs: number; position?: bigint } {
+      const all = [...looks.values()];
+      const behind = all.filter(({ atMs, first }) => atMs <= nowMs && first > viewsAt);
+      const atMs = Math.min(...all.filter((look) => !behind.includes(look)).map((look) => look.atMs));
+      const [first, ...others] = behind.map((look) => look.first);
+      if (first === undefined) return { atMs };
+      return { atMs, position: others.reduce((least, each) => (each < least ? each : least), first) };
+    },
   };
 }

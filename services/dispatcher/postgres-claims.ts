@@ -17,7 +17,8 @@ const SURE = 0.9;
 const SWEEP_MS = 600_000;
 
 /** Claims in a table of PostgreSQL. What is asked in one turn of the event loop, or while the server is being
- *  asked, is one statement; so is what is given back. */
+ *  asked, is one statement; so is what is given back. One statement at a time: a renewal beside a release
+ *  would keep from everybody what was given back. */
 export async function openPostgresClaims(
   postgres: Postgres,
   { leaseMs, holder, onFault }: PostgresClaimsOptions,
@@ -28,6 +29,7 @@ export async function openPostgresClaims(
   let asked: Asked[] = [];
   /** What is to be given back, and until when it could still be kept. */
   const done = new Map<string, { isOpen: boolean; untilMs: number }>();
+  let renewalDue = false;
   let asking: Promise<void> | undefined;
   let sweptMs = performance.now();
 
@@ -37,7 +39,7 @@ export async function openPostgresClaims(
   /** Releases go first: who claims again what it gives back must not lose it by that. */
   async function ask(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
-    while (asked.length > 0 || done.size > 0) {
+    while (asked.length > 0 || done.size > 0 || renewalDue) {
       const batch = asked;
       asked = [];
       const released = [...done].map(([delivery, { isOpen }]) => [delivery, isOpen] as const);
@@ -48,6 +50,9 @@ export async function openPostgresClaims(
         onFault(error as Error); // They run out by themselves.
       }
       if (batch.length > 0) await claimAll(batch);
+      if (!renewalDue) continue;
+      renewalDue = false;
+      await renew().catch(onFault);
     }
     asking = undefined;
   }
@@ -64,7 +69,7 @@ export async function openPostgresClaims(
     for (const { delivery, resolve } of batch) resolve(mine.has(delivery));
   }
 
-  async function beat(): Promise<void> {
+  async function renew(): Promise<void> {
     if (held.size > 0) {
       const sentMs = performance.now();
       const before = [...held.keys()];
@@ -79,7 +84,10 @@ export async function openPostgresClaims(
     sweptMs = performance.now();
     await table.sweep();
   }
-  const beating = setInterval(() => void beat().catch(onFault), leaseMs / 3);
+  const beating = setInterval(() => {
+    renewalDue = true;
+    asking ??= ask();
+  }, leaseMs / 3);
 
   return {
     leaseMs,

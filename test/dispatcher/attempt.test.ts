@@ -65,6 +65,7 @@ async function oneDue(answers: Outcome[] = []) {
       return answers.shift() ?? delivered;
     },
     random: () => 0,
+    onStarted: () => {},
     onAttempt: (attempted) => attempts.push(attempted),
   };
   const go = (signal = new AbortController().signal) => attempt(deps, due, signal);

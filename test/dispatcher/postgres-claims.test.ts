@@ -105,6 +105,30 @@ describe("a claim", () => {
     expect(one.holds("delivery-1")).toBe(true);
   });
 
+  it("is had again by who gave it back in the middle of a renewal", async () => {
+    const { one, two, postgres, beside } = await openClaims();
+    const [opened] = postgres;
+    if (!opened) throw new Error("nothing was opened");
+    await one.claim("delivery-1");
+    const query = opened.query;
+    const renewal = Promise.withResolvers<void>();
+    const renewing = new Promise<void>((resolve) => {
+      vi.spyOn(opened, "query").mockImplementation(async (...asked) => {
+        if (asked[2] === "dispatch_queue_renew") {
+          resolve();
+          await renewal.promise;
+        }
+        return query(...asked);
+      });
+    });
+    await renewing;
+    one.release("delivery-1", true);
+    await beside.values("SELECT 1"); // Long enough to give it back.
+    renewal.resolve();
+    expect(await one.claim("delivery-1")).toBe(true);
+    expect(await two.claim("delivery-1")).toBe(false);
+  });
+
   it("is nobody's while the server cannot be asked, and that is said", async () => {
     const { one, postgres, faults } = await openClaims();
     await postgres[0]?.close();

@@ -17,8 +17,10 @@ async function withoutViews() {
     await server.record(body.run.id, ["run.started", "run.completed"]);
   }
   const { body: open } = await server.create({ recipients: ["ada", "ben"] });
-  const events = await server.untilEvents("&type=delivery.responded", ({ length }) => length === RUNS);
-  const query = `?minPosition=${events.at(-1)?.position}`;
+  const responded = await server.untilEvents("&type=delivery.responded", ({ length }) => length === RUNS);
+  const made = await server.untilEvents("&type=run.created", ({ length }) => length === RUNS + 3);
+  const positions = [responded, made].map((events) => Number(events.at(-1)?.position));
+  const query = `?minPosition=${Math.max(...positions)}`;
   const before = {
     runs: (await server.get(`/v1/runs${query}`)).text,
     deliveries: (await server.get(`/v1/deliveries${query}`)).text,

@@ -104,7 +104,7 @@ export async function openSharedLog() {
       endpoints,
       claims,
       from,
-      backlog: viewBacklog({ rows, position: progress.position, ready }),
+      backlog: viewBacklog({ rows, progress, ready }),
       secretsOf: async () => ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
       bodyOf: (due, sha256) => renderDelivery({ ledger: own, endpoints, bytesMax: 262_144 }, due, sha256),
       sign,
