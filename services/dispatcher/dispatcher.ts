@@ -160,7 +160,7 @@ export function openDispatcher(deps: DispatcherDeps) {
     if (claims.leaseMs !== undefined && position > seen) started.add(position);
   }
 
-  /** Somebody else attempts a delivery: it is nothing for us, unless whoever does ends in the middle of it. */
+  /** Somebody else attempts a delivery: it is nothing for us, unless whoever does ends in the middle. */
   function attempted({ stream, data, position }: RecordedEvent): void {
     if (claims.leaseMs === undefined || started.delete(position) || lanes.isBusy(stream)) return;
     lanes.forget(stream);
