@@ -1,11 +1,17 @@
-import { createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from "node:crypto";
+import { randomBytes } from "node:crypto";
+import {
+  formatPublicKey,
+  generatePrivateKey,
+  PRIVATE_PREFIX,
+  PUBLIC_PREFIX,
+  publicBytesOf,
+  v1a,
+  wholePrivateKey,
+} from "./ed25519.ts";
+import { SECRET_PREFIX, v1 } from "./hmac.ts";
+import { InvalidSecret, type Scheme, type Signing } from "./scheme.ts";
 
-/** One version of the signature: what its secrets look like, and how they sign. Another version joins the
- *  list below. */
-type Scheme = { version: string; prefix: string; sign(secret: string, content: Content): string };
-
-/** What is signed is `<id>.<timestamp>.<body>`, the body being the very bytes on the wire. */
-type Content = { head: string; body: Uint8Array | string };
+export { InvalidSecret } from "./scheme.ts";
 
 /** The headers `webhook-id`, `webhook-timestamp` and `webhook-signature` as they arrived. */
 export type ReceivedHeaders = {
@@ -22,30 +28,31 @@ export type Verification =
     };
 
 const SECRET_BYTES = 32;
-const SECRET_BYTES_MIN = 24;
-const SECRET_BYTES_MAX = 64;
 const TOLERANCE_SECONDS = 300;
-const STANDARD_BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+/** More than any sender has secrets; verifying is work, and anybody can send a long header. */
+const ENTRIES_MAX = 64;
 
-/** Preparing a key takes three times as long as signing with it, and the same few sign again and again. */
-const keys = new Map<string, KeyObject>();
-const KEYS_MAX = 1000;
+/** A new secret: `whsec_` and the standard base64 of 32 random bytes, or a private key, `whsk_`. */
+export const generateSecret = (signing: Signing = "v1"): string =>
+  signing === "v1a" ? generatePrivateKey() : SECRET_PREFIX + randomBytes(SECRET_BYTES).toString("base64");
 
-const v1: Scheme = {
-  version: "v1",
-  prefix: "whsec_",
-  sign: (secret, { head, body }) =>
-    createHmac("sha256", keyOf(secret)).update(head).update(body).digest("base64"),
-};
-const schemes: readonly Scheme[] = [v1];
-
-/** A secret that cannot sign. The message never repeats it. */
-export class InvalidSecret extends Error {
-  readonly code = "invalid_secret";
+/** A secret that somebody brings to sign with, as it is kept, and which signatures it makes. It has its
+ *  prefix. Throws InvalidSecret. */
+export function parseSecret(text: string): { signing: Signing; secret: string } {
+  const secret = text.trim();
+  if (!secret.startsWith(SECRET_PREFIX) && !secret.startsWith(PRIVATE_PREFIX))
+    throw new InvalidSecret(`a secret begins with \`${SECRET_PREFIX}\` or \`${PRIVATE_PREFIX}\``);
+  const { version: signing, sign: signWith } = schemeOf(secret);
+  signWith(secret, { head: "", body: "" });
+  return { signing, secret: signing === "v1a" ? wholePrivateKey(secret) : secret };
 }
 
-/** A new secret: `whsec_` and the standard base64 of 32 random bytes. */
-export const generateSecret = (): string => `${v1.prefix}${randomBytes(SECRET_BYTES).toString("base64")}`;
+export const signingOf = (secret: string): Signing => schemeOf(secret.trim()).version;
+
+/** The public key that verifies what a private key signs, as `whpk_…`; null for a shared secret, which has
+ *  none. Throws InvalidSecret. */
+export const publicKeyOf = (secret: string): string | null =>
+  signingOf(secret) === "v1a" ? formatPublicKey(publicBytesOf(secret.trim())) : null;
 
 /** The value of `webhook-signature`: one entry for each secret, the current one's first. The id says which
  *  delivery it is, the timestamp, in Unix seconds, when this attempt was made. Throws InvalidSecret. */
@@ -60,12 +67,17 @@ export function sign(
   if (!Number.isSafeInteger(timestampSeconds) || timestampSeconds < 0)
     throw new RangeError(`a timestamp is whole seconds: ${timestampSeconds}`);
   const content = { head: `${id}.${timestampSeconds}.`, body };
-  return secrets.map((secret) => entry(secret, content)).join(" ");
+  const entries = secrets.map((text) => {
+    const secret = text.trim();
+    const { version, sign: signWith } = schemeOf(secret);
+    return `${version},${signWith(secret, content)}`;
+  });
+  return entries.join(" ");
 }
 
-/** Whether one of the secrets signed this, and lately: the timestamp may be 300 seconds away from
- *  `nowSeconds`, either way. Entries of versions that we do not know are skipped. Whoever receives it
- *  twice knows it by its id. Throws InvalidSecret. */
+/** Whether one of the secrets, shared, private or public, signed this, and lately: the timestamp may be 300
+ *  seconds away from `nowSeconds`, either way. Entries of versions that we do not know are skipped. Whoever
+ *  receives it twice knows it by its id. Throws InvalidSecret. */
 export function verify(
   secrets: readonly string[],
   { id, timestamp, signature }: ReceivedHeaders,
@@ -79,39 +91,24 @@ export function verify(
   if (aheadSeconds > toleranceSeconds) return { ok: false, reason: "timestamp_too_new" };
 
   const content = { head: `${id}.${timestamp}.`, body };
-  const expected = secrets.map((secret) => entry(secret, content));
-  // A proxy that joins two headers puts `, ` between them: what comes after an entry's second comma is
-  // dropped.
-  const received = signature.split(" ").map((text) => text.split(",", 2).join(","));
-  const matches = received.some((text) => expected.some((own) => isEqual(own, text)));
+  const checkers = secrets.map((text) => {
+    const secret = text.trim();
+    const { version, checker } = schemeOf(secret);
+    return { version, isSignature: checker(secret, content) };
+  });
+  const matches = entriesIn(signature).some(([version, text]) =>
+    checkers.some((each) => each.version === version && each.isSignature(text)),
+  );
   return matches ? { ok: true } : { ok: false, reason: "no_match" };
 }
 
-function entry(secret: string, content: Content): string {
-  const trimmed = secret.trim();
-  // A secret without a prefix is one of the first version's: some people keep them so.
-  const { version, sign: signWith } = schemes.find(({ prefix }) => trimmed.startsWith(prefix)) ?? v1;
-  return `${version},${signWith(trimmed, content)}`;
-}
+/** A proxy that joins two headers puts `, ` between them: what comes after an entry's second comma is
+ *  dropped. */
+const entriesIn = (signature: string): [version: string, text: string][] =>
+  signature
+    .split(" ", ENTRIES_MAX)
+    .map((entry) => entry.split(",", 2))
+    .map(([version = "", text = ""]) => [version, text]);
 
-/** Stricter than most, who take anything: a key that is too short is weak, and base64 that is not quite
- *  standard is read differently, or not at all, elsewhere. */
-function keyOf(secret: string): KeyObject {
-  const known = keys.get(secret);
-  if (known) return known;
-  const text = secret.startsWith(v1.prefix) ? secret.slice(v1.prefix.length) : secret;
-  if (!STANDARD_BASE64.test(text)) throw new InvalidSecret("a secret is `whsec_` and padded standard base64");
-  const key = Buffer.from(text, "base64");
-  if (key.length < SECRET_BYTES_MIN || key.length > SECRET_BYTES_MAX)
-    throw new InvalidSecret(`a secret has 24 to 64 bytes, not ${key.length}`);
-  if (keys.size >= KEYS_MAX) keys.clear();
-  const prepared = createSecretKey(key);
-  keys.set(secret, prepared);
-  return prepared;
-}
-
-function isEqual(expected: string, received: string): boolean {
-  const one = Buffer.from(expected);
-  const other = Buffer.from(received);
-  return one.length === other.length && timingSafeEqual(one, other);
-}
+const schemeOf = (secret: string): Scheme =>
+  secret.startsWith(PRIVATE_PREFIX) || secret.startsWith(PUBLIC_PREFIX) ? v1a : v1;
