@@ -1,5 +1,5 @@
 import type { EndpointHistory } from "../shared/domain/endpoint/history.ts";
-import { sign } from "../shared/webhooks/signature.ts";
+import { parseCustomHeaders } from "../shared/webhooks/custom-headers.ts";
 import { parseAllowList } from "../shared/webhooks/targets.ts";
 import { viewBacklog } from "./dispatcher/backlog.ts";
 import { renderDelivery } from "./dispatcher/body.ts";
@@ -48,9 +48,13 @@ export async function openDelivering(deps: Deps) {
       const secrets = await Promise.all(keyIds.map((id) => vault.find(id)));
       return secrets.flatMap((secret) => (secret ? [secret.toString()] : []));
     },
-    bodyOf: (due, sentSha256) =>
-      renderDelivery({ ledger, endpoints, bytesMax: config.limits.webhookBodyBytesMax }, due, sentSha256),
-    sign,
+    render: (due, form) =>
+      renderDelivery({ ledger, endpoints, bytesMax: config.limits.webhookBodyBytesMax }, due, form),
+    async headersOf(keyId) {
+      const kept = await vault.find(keyId);
+      if (!kept) throw new Error(`the vault lacks ${keyId}`);
+      return parseCustomHeaders(kept.toString());
+    },
     post: poster.post,
     random: Math.random,
     onAttempt(attempted) {

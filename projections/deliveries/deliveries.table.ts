@@ -10,15 +10,30 @@ export const deliveryStatuses = [
 ] as const;
 export type DeliveryStatus = (typeof deliveryStatuses)[number];
 
+/** First attempts go before others, and what was asked for again goes last. */
+export const urgencies = { first: 0, retry: 1, requested: 2 } as const;
+
 /** What an event owes an endpoint, and how far its delivery is. */
 export type DeliveryRow = StoredRow & {
   workspace: string;
   endpointId: string;
-  runId: string;
+  /** Null where the event is none of a run's. */
+  runId: string | null;
+  /** Wire id of the event's stream. */
+  source: string;
   eventId: string;
   eventType: string;
+  /** Where the event is; of one that was not owed by itself, where it was asked for first. */
   eventPosition: bigint;
   eventRevision: number;
+  /** Where it was last made to be owed: by its event, or by who asked for it since. */
+  owedPosition: bigint;
+  /** A replay's wire id, or `resend`. */
+  requestedBy: string | null;
+  /** Revision of the endpoint when it was asked for. */
+  requestedAsOf: number | null;
+  /** What goes before what, at one endpoint: see `urgencies`. */
+  urgency: number;
   status: DeliveryStatus;
   attempt: number;
   /** Epoch milliseconds; null when no attempt is to follow. It stays while an attempt has no response. */
@@ -34,17 +49,22 @@ export type DeliveryRow = StoredRow & {
 
 export const deliveriesView: View<DeliveryRow> = {
   name: "deliveries",
-  version: 1,
+  version: 2,
   table: {
     columns: {
       id: { type: "text", fixed: true },
       workspace: { type: "text", fixed: true },
       endpointId: { type: "text", fixed: true },
       runId: { type: "text", fixed: true },
+      source: { type: "text", fixed: true },
       eventId: { type: "text", fixed: true },
       eventType: { type: "text", fixed: true },
       eventPosition: { type: "position", fixed: true },
       eventRevision: { type: "integer", fixed: true },
+      owedPosition: { type: "position" },
+      requestedBy: { type: "text" },
+      requestedAsOf: { type: "integer" },
+      urgency: { type: "integer" },
       status: { type: "text", values: deliveryStatuses },
       attempt: { type: "integer" },
       nextAttemptAt: { type: "integer" },
@@ -63,9 +83,14 @@ export const deliveriesView: View<DeliveryRow> = {
       { name: "due", columns: ["nextAttemptAt", "id"], where: "nextAttemptAt" },
       {
         name: "endpoint_due",
-        columns: ["openEndpoint", "nextAttemptAt", "id"],
+        columns: ["openEndpoint", "urgency", "nextAttemptAt", "id"],
         where: "openEndpoint",
         forFind: true,
+      },
+      {
+        name: "endpoint_open",
+        columns: ["openEndpoint", "owedPosition", "id"],
+        where: "openEndpoint",
       },
     ],
     // Decoded as the columns above say.
@@ -92,14 +117,20 @@ export const listDeliveries = (
     ...paging,
   });
 
-/** Open deliveries whose next attempt is due by then, the longest due first; of one endpoint or of all. */
+/** Open deliveries of an endpoint, of one urgency, whose next attempt is due by then: the longest due
+ *  first. */
 export const listDueDeliveries = (
   rows: RowReader,
   nowMs: number,
-  { endpointId, after, limit }: { endpointId?: string; after?: DeliveryRow; limit: number },
+  {
+    endpointId,
+    urgency,
+    after,
+    limit,
+  }: { endpointId: string; urgency: number; after?: DeliveryRow; limit: number },
 ): Promise<Page<DeliveryRow>> =>
   rows.list(deliveriesView, {
-    where: endpointId === undefined ? {} : { openEndpoint: endpointId },
+    where: { openEndpoint: endpointId, urgency: BigInt(urgency) },
     ascendingBy: "nextAttemptAt",
     until: BigInt(Math.floor(nowMs)),
     limit,
@@ -114,4 +145,15 @@ export async function oldestDue(rows: RowReader): Promise<number | undefined> {
     limit: 1,
   });
   return first[0]?.nextAttemptAt ?? undefined;
+}
+
+/** Where what is open of an endpoint begins: everything before was delivered or given up. Undefined when
+ *  nothing is open. */
+export async function firstOpen(rows: RowReader, endpointId: string): Promise<DeliveryRow | undefined> {
+  const { rows: first } = await rows.list(deliveriesView, {
+    where: { openEndpoint: endpointId },
+    ascendingBy: "owedPosition",
+    limit: 1,
+  });
+  return first[0];
 }

@@ -2,9 +2,9 @@ import type { DeliveryEvent } from "../../shared/domain/delivery/events.ts";
 import type { EndpointHistory } from "../../shared/domain/endpoint/history.ts";
 import { canOwe, type Owed, owedBy } from "../../shared/domain/endpoint/owed.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
-import { derivedId, wireIdOf } from "../../shared/verification/ids.ts";
+import { derivedId, streamOf, wireIdOf } from "../../shared/verification/ids.ts";
 import { type Context, type Happened, happened, type Projection } from "../projection.ts";
-import { type DeliveryRow, deliveriesView } from "./deliveries.table.ts";
+import { type DeliveryRow, deliveriesView, urgencies } from "./deliveries.table.ts";
 
 /** The delivery of an event to an endpoint: the same id whoever works it out. */
 export const deliveryId = (
@@ -37,14 +37,19 @@ export function createDeliveries(endpoints: EndpointHistory): Projection<Deliver
     const to = endpointsFor(event);
     const made = new Map<string, Owed>();
     if (to.length > 0) {
-      if (!first) throw new Error(`${event.stream} has no beginning`);
-      const recipientRun = first.data.recipientIndex !== undefined;
+      if (!first && isOfRun(event)) throw new Error(`${event.stream} has no beginning`);
+      const recipientRun = first?.data.recipientIndex !== undefined;
       for (const one of owedBy(event, { recipientRun }, to))
         made.set(deliveryId(ledger, event.meta.workspace ?? "", one.endpoint.stream, event.id), one);
     }
     known.set(event, made);
     return made;
   }
+
+  const isServed = (endpointId: string, position: bigint): boolean => {
+    const status = endpoints.at(streamOf(endpointId), position)?.status;
+    return status === "enabled" || status === "paused";
+  };
 
   return {
     ...deliveriesView,
@@ -54,23 +59,29 @@ export function createDeliveries(endpoints: EndpointHistory): Projection<Deliver
       if (event.stream.startsWith("endpoint-")) endpoints.take(event);
       return canOwe(event) ? [...owed(event, context).keys()] : [];
     },
-    isNew: ({ stream }) => stream.startsWith("run-"),
-    needsFirst: (event) => endpointsFor(event).length > 0,
+    isNew: isOfRun,
+    needsFirst: (event) => isOfRun(event) && endpointsFor(event).length > 0,
     alsoWhere: (event) =>
       endsDeliveries(event) ? { column: "openEndpoint", value: wireIdOf(event.stream) } : undefined,
     apply(row, event, id, context) {
-      if (event.stream.startsWith("run-")) {
-        const one = owed(event, context).get(id);
-        return one ? owedRow(id, event, one) : row;
+      if (!event.stream.startsWith("delivery-")) {
+        const one = row ? undefined : owed(event, context).get(id);
+        if (one) return owedRow(id, event, one);
+        if (!row || isOfRun(event)) return row;
+        const touched = { ...row, updatedAt: event.meta.recordedAt, updatedPosition: event.position };
+        return closed(touched, event.type === "endpoint.deleted" ? "cancelled" : "skipped");
       }
+      const happening = happened<DeliveryEvent>(event);
+      if (happening.type === "delivery.requested")
+        return requestedRow(row, id, happening, isServed(happening.data.endpoint, event.position));
       if (!row) throw new Error(`${id} is owed by no event`);
       const touched = { ...row, updatedAt: event.meta.recordedAt, updatedPosition: event.position };
-      if (event.stream.startsWith("endpoint-"))
-        return closed(touched, event.type === "endpoint.deleted" ? "cancelled" : "skipped");
-      return deliveryAfter(touched, happened<DeliveryEvent>(event));
+      return deliveryAfter(touched, happening);
     },
   };
 }
+
+const isOfRun = ({ stream }: RecordedEvent): boolean => stream.startsWith("run-");
 
 /** While an endpoint is disabled nothing is sent to it, and nothing by itself later; deleted, it is owed
  *  nothing. */
@@ -81,17 +92,23 @@ const endsDeliveries = ({ type, data }: RecordedEvent): boolean =>
 
 function owedRow(id: string, event: RecordedEvent, { endpoint, as }: Owed): DeliveryRow {
   const endpointId = wireIdOf(endpoint.stream);
+  const source = wireIdOf(event.stream);
   const { meta, position } = event;
   const firstAttemptAt = Date.parse(meta.recordedAt) + (endpoint.scheduleMs?.[0] ?? 0);
   return {
     id,
     workspace: meta.workspace ?? "",
     endpointId,
-    runId: wireIdOf(event.stream),
+    runId: isOfRun(event) ? source : null,
+    source,
     eventId: event.id,
     eventType: event.type,
     eventPosition: position,
     eventRevision: event.revision,
+    owedPosition: position,
+    requestedBy: null,
+    requestedAsOf: null,
+    urgency: urgencies.first,
     status: as === "skipped" ? "skipped" : "pending",
     attempt: 0,
     nextAttemptAt: as === "skipped" ? null : firstAttemptAt,
@@ -104,6 +121,47 @@ function owedRow(id: string, event: RecordedEvent, { endpoint, as }: Owed): Deli
   };
 }
 
+type Requested = Happened<Extract<DeliveryEvent, { type: "delivery.requested" }>>;
+
+/** A delivery that somebody asked for: open again, or for the first time where nothing had owed it. */
+function requestedRow(
+  row: DeliveryRow | undefined,
+  id: string,
+  { data, meta, position }: Requested,
+  served: boolean,
+): DeliveryRow {
+  const { endpoint: endpointId, source, event: eventId, revision: eventRevision, type: eventType } = data;
+  const at = { updatedAt: meta.recordedAt, updatedPosition: position, owedPosition: position };
+  const asked = { requestedBy: data.replay ?? data.reason, requestedAsOf: data.endpointRevision };
+  const attempt = row?.attempt ?? 0;
+  const open = {
+    status: attempt === 0 ? ("pending" as const) : ("retrying" as const),
+    nextAttemptAt: Date.parse(meta.recordedAt),
+    openEndpoint: endpointId,
+    urgency: urgencies.requested,
+  };
+  const before: DeliveryRow = row ?? {
+    id,
+    workspace: meta.workspace ?? "",
+    endpointId,
+    runId: source.startsWith("run_") ? source : null,
+    source,
+    eventId,
+    eventType,
+    eventPosition: position,
+    eventRevision,
+    attempt,
+    lastOutcome: null,
+    lastHttpStatus: null,
+    createdAt: meta.recordedAt,
+    ...at,
+    ...asked,
+    ...open,
+  };
+  const requested = { ...before, ...at, ...asked, ...open };
+  return served ? requested : closed(requested, "skipped");
+}
+
 const closed = (row: DeliveryRow, status: DeliveryRow["status"]): DeliveryRow => ({
   ...row,
   status,
@@ -113,7 +171,10 @@ const closed = (row: DeliveryRow, status: DeliveryRow["status"]): DeliveryRow =>
 
 /** What the delivery's own stream says. An attempt may end after its endpoint was disabled: delivered is
  *  delivered, but nothing makes such a delivery open again. */
-function deliveryAfter(row: DeliveryRow, event: Happened<DeliveryEvent>): DeliveryRow {
+function deliveryAfter(
+  row: DeliveryRow,
+  event: Exclude<Happened<DeliveryEvent>, { type: "delivery.requested" }>,
+): DeliveryRow {
   switch (event.type) {
     case "delivery.attempted":
       return { ...row, attempt: event.data.attempt };
@@ -125,6 +186,7 @@ function deliveryAfter(row: DeliveryRow, event: Happened<DeliveryEvent>): Delive
       return {
         ...answered,
         status: "retrying",
+        urgency: Math.max(row.urgency, urgencies.retry),
         nextAttemptAt: nextAttemptAt === undefined ? null : Date.parse(nextAttemptAt),
       };
     }

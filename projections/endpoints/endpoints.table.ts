@@ -1,4 +1,5 @@
 import type { Endpoint } from "../../shared/domain/endpoint/endpoint.ts";
+import type { Match } from "../../shared/domain/endpoint/events.ts";
 import type { ListQuery, Page, RowReader, StoredRow, View } from "../row-store.ts";
 
 /** A webhook endpoint; one that was deleted has no row. Where it is can be absent: then it was erased. */
@@ -7,6 +8,7 @@ export type EndpointRow = StoredRow &
     workspace: string;
     url?: string | undefined;
     description?: string | undefined;
+    match?: Match | undefined;
     revision: number;
     createdAt: string;
     updatedAt: string;
@@ -16,7 +18,7 @@ export type EndpointRow = StoredRow &
 
 export const endpointsView: View<EndpointRow> = {
   name: "endpoints",
-  version: 1,
+  version: 2,
   table: {
     columns: {
       id: { type: "text", fixed: true },
@@ -33,8 +35,11 @@ export const endpointsView: View<EndpointRow> = {
       types: { type: "json" },
       secretKeyIds: { type: "json" },
       scheduleMs: { type: "json" },
+      degraded: { type: "boolean" },
+      policy: { type: "json" },
       url: { type: "json" },
       description: { type: "json" },
+      match: { type: "json" },
     },
     order: { column: "createdPosition", unique: true },
     indexes: [{ name: "created", columns: ["workspace", "createdPosition"] }],

@@ -1,15 +1,17 @@
 import { type Delivery, unknownDelivery } from "../../shared/domain/delivery/delivery.ts";
-import { afterAttempt, parseRetryAfter } from "../../shared/domain/delivery/retry.ts";
 import type { EndpointHistory, EndpointVersion } from "../../shared/domain/endpoint/history.ts";
-import type { Actor, Proposed } from "../../shared/domain/event.ts";
-import { type Item, Refusal } from "../../shared/ledger/command.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import type { Clock } from "../../shared/platform/clock.ts";
-import { derivedId, wireIdOf } from "../../shared/verification/ids.ts";
-import { type Body, sha256 } from "./body.ts";
+import { wireIdOf } from "../../shared/verification/ids.ts";
+import type { CustomHeaders } from "../../shared/webhooks/custom-headers.ts";
+import { type Form, type Rendered, sha256 } from "./body.ts";
 import type { Due } from "./due.ts";
+import { hindrance } from "./order.ts";
 import type { Outcome } from "./outcome.ts";
 import type { PostRequest } from "./post.ts";
+import { record } from "./record.ts";
+import { requestHeaders } from "./request-headers.ts";
+import { responded } from "./responded.ts";
 
 /** What became of an attempt, for the log and the metrics. */
 export type Attempted = {
@@ -30,9 +32,10 @@ export type AttemptDeps = {
   endpoints: EndpointHistory;
   /** Signing secrets by the ids of their keys. */
   secretsOf(keyIds: readonly string[]): Promise<string[]>;
-  /** The bytes to send; the very same as those that were sent before, where there are such. */
-  bodyOf(due: Due, sentSha256: string | null): Promise<Body | undefined>;
-  sign(secrets: readonly string[], id: string, timestampSeconds: number, body: Uint8Array): string;
+  /** What to send; the very same bytes as were sent before, where there are such. */
+  render(due: Due, form: Form): Promise<Rendered | undefined>;
+  /** An endpoint's own headers, by the id of their key. */
+  headersOf(keyId: string): Promise<CustomHeaders>;
   /** Whether nobody else can be attempting this delivery. */
   holds(delivery: string): boolean;
   /** Where an attempt was recorded, before it is sent. */
@@ -42,10 +45,9 @@ export type AttemptDeps = {
   onAttempt(attempted: Attempted): void;
 };
 
-/** When a delivery is to be looked at again: epoch milliseconds, or never. */
-export type Next = { nextAttemptAtMs?: number; position?: bigint };
+/** When a delivery is to be looked at again: epoch milliseconds, or never; or when another one has ended. */
+export type Next = { nextAttemptAtMs?: number; position?: bigint; behind?: string };
 
-const actor: Actor = { type: "system", id: "dispatcher" };
 const DONE: Next = {};
 /** How long to wait before a delivery that somebody else moved on is looked at again. */
 const AGAIN_MS = 1000;
@@ -54,32 +56,68 @@ const AGAIN_MS = 1000;
  *  dispatchers off; sent; its outcome recorded. A crash in between leaves an attempt without an outcome, and
  *  that is followed by another. */
 export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal): Promise<Next> {
-  const { ledger, clock, endpoints } = deps;
+  const { ledger, clock } = deps;
   const fold = due.fresh ? undefined : await ledger.find<Delivery>(due.delivery);
   const state = fold?.state ?? unknownDelivery;
   if (state.status !== "open") return DONE;
+  const endpoint = served(deps, due);
+  if (!endpoint) return DONE;
+  const rendered = await deps.render(due, state);
+  const number = state.attempt + 1;
+  const cancel = async (reason: string): Promise<Next> => {
+    // One that was asked for again may be cancelled before its next attempt, as the one before was.
+    const once = state.requestedBy === null ? "cancelled" : `cancelled ${state.events}`;
+    await record(deps, due, number, state.events, [{ type: "delivery.cancelled", data: { reason } }], once);
+    return DONE;
+  };
+  const sha = rendered && sha256(rendered.body);
+  const { bodySha256, requestedBy } = state;
+  if (!rendered || !sha || (bodySha256 !== null && bodySha256 !== sha)) return cancel("content_erased");
+  const hindered = await hindrance(deps, due, rendered, { endpoint, requested: requestedBy !== null });
+  if (hindered?.kind === "superseded") return cancel("superseded");
   if (state.unanswered === null && state.nextAttemptAt !== null) {
     const nextAttemptAtMs = Date.parse(state.nextAttemptAt);
     if (nextAttemptAtMs > clock.now()) return { nextAttemptAtMs };
   }
-  const endpoint = endpoints.current(due.endpoint);
-  if (endpoint?.status !== "enabled" || endpoints.endedSince(due.endpoint, due.position)) return DONE;
+  if (hindered) return { behind: hindered.delivery };
+  return make(deps, due, { state, endpoint, rendered, number, sha }, signal);
+}
 
-  const number = state.attempt + 1;
+/** The endpoint as it is, if it is to be sent anything: one that is paused only what probes it, one that is
+ *  disabled only what it has to show itself by. */
+function served({ endpoints }: AttemptDeps, due: Due): EndpointVersion | undefined {
+  const endpoint = endpoints.current(due.endpoint);
+  if (!endpoint || endpoint.status === "deleted" || endpoint.status === "unknown") return undefined;
+  if (due.source === due.endpoint) return endpoint;
+  if (endpoint.status === "disabled" || endpoints.endedSince(due.endpoint, due.position)) return undefined;
+  return endpoint.status === "paused" && !due.probe ? undefined : endpoint;
+}
+
+type Making = {
+  state: Delivery;
+  endpoint: EndpointVersion;
+  rendered: Rendered;
+  number: number;
+  sha: string;
+};
+
+async function make(
+  deps: AttemptDeps,
+  due: Due,
+  { state, endpoint, rendered: { body, event }, number, sha: bodySha256 }: Making,
+  signal: AbortSignal,
+): Promise<Next> {
+  const { clock } = deps;
   const repeats = state.unanswered !== null;
   const scheduleStep = number === 1 ? 0 : repeats ? state.scheduleStep : state.scheduleStep + 1;
-  const body = await deps.bodyOf(due, state.bodySha256);
-  const bodySha256 = body && sha256(body);
-  if (!body || (state.bodySha256 !== null && state.bodySha256 !== bodySha256)) {
-    const cancelled = { type: "delivery.cancelled", data: { reason: "content_erased" } };
-    await record(deps, due, number, state.events, [cancelled]);
-    return DONE;
-  }
   const rotating = endpoint.overlapUntil !== null && Date.parse(endpoint.overlapUntil) > clock.now();
   const secretKeyIds = rotating ? endpoint.secretKeyIds : endpoint.secretKeyIds.slice(0, 1);
   const secrets = await deps.secretsOf(secretKeyIds);
   // Nothing is ever sent that its receiver cannot verify.
   if (secrets.length < secretKeyIds.length) throw new Error(`the vault lacks one of ${secretKeyIds}`);
+  const { headersKeyId } = endpoint.policy;
+  const custom = headersKeyId === undefined ? {} : await deps.headersOf(headersKeyId);
+  const replay = state.requestedBy === null ? {} : { replay: state.requestedBy };
   const started = await record(deps, due, number, state.events, [
     {
       type: "delivery.attempted",
@@ -89,8 +127,10 @@ export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal):
         event: due.event,
         attempt: number,
         scheduleStep,
-        bodySha256: bodySha256 ?? "",
+        bodySha256,
+        bodyBytes: body.length,
         secretKeyIds,
+        ...replay,
       },
     },
   ]);
@@ -98,20 +138,19 @@ export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal):
   // Another dispatcher has it, or may have it by now because this process stood still.
   if (!started || !deps.holds(due.delivery)) return { nextAttemptAtMs: clock.now() + AGAIN_MS };
 
-  const id = wireIdOf(due.delivery);
-  const seconds = Math.floor(clock.now() / 1000);
+  const { timeoutMs } = endpoint.policy;
+  const headers = requestHeaders({
+    endpoint,
+    secrets,
+    custom,
+    id: wireIdOf(due.delivery),
+    timestampSeconds: Math.floor(clock.now() / 1000),
+    body,
+    position: event.position,
+    ...replay,
+  });
   const outcome = await deps.post(
-    {
-      url: endpoint.url ?? "",
-      headers: {
-        "content-type": "application/json",
-        "webhook-id": id,
-        "webhook-timestamp": `${seconds}`,
-        "webhook-signature": deps.sign(secrets, id, seconds, body),
-        "ledger-position": `${due.position}`,
-      },
-      body: body,
-    },
+    { url: endpoint.url ?? "", headers, body, ...(timeoutMs === undefined ? {} : { timeoutMs }) },
     signal,
   );
   // Cut short by us: its outcome is unknown.
@@ -123,99 +162,6 @@ export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal):
     endpoint,
     outcome,
     firstAttemptAt: state.firstAttemptAt,
-    runId: wireIdOf(due.run),
+    runId: wireIdOf(due.source),
   });
-}
-
-type Answered = {
-  number: number;
-  /** How many events the delivery has with this attempt. */
-  events: number;
-  scheduleStep: number;
-  endpoint: EndpointVersion;
-  outcome: Outcome;
-  firstAttemptAt: string | null;
-  runId: string;
-};
-
-async function responded(deps: AttemptDeps, due: Due, answered: Answered): Promise<Next> {
-  const { number, scheduleStep, endpoint, outcome, firstAttemptAt, runId } = answered;
-  const nowMs = deps.clock.now();
-  const retryAfterMs = parseRetryAfter(outcome.retryAfter, nowMs);
-  const after = afterAttempt({
-    scheduleStep,
-    outcome: outcome.outcome,
-    random: deps.random(),
-    nowMs,
-    firstAttemptAtMs: firstAttemptAt === null ? nowMs : Date.parse(firstAttemptAt),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    ...(endpoint.scheduleMs === null ? {} : { scheduleMs: endpoint.scheduleMs }),
-  });
-  const nextAttemptAt = after.kind === "retry" ? new Date(after.nextAttemptAtMs).toISOString() : undefined;
-  const httpStatus = outcome.httpStatus;
-  const facts = {
-    ...(httpStatus === undefined ? {} : { httpStatus }),
-    durationMs: Math.round(outcome.durationMs),
-    ...(nextAttemptAt === undefined ? {} : { nextAttemptAt }),
-  };
-  const events: Proposed[] = [
-    {
-      type: "delivery.responded",
-      data: { attempt: number, outcome: outcome.outcome, ...facts },
-      ...(outcome.excerpt ? { content: { excerpt: outcome.excerpt } } : {}),
-    },
-  ];
-  if (after.kind === "exhausted") events.push({ type: "delivery.exhausted", data: {} });
-  const position = await record(deps, due, number, answered.events, events);
-  deps.onAttempt({
-    deliveryId: wireIdOf(due.delivery),
-    endpointId: wireIdOf(due.endpoint),
-    runId,
-    attempt: number,
-    outcome: outcome.outcome,
-    sincePosition: due.position,
-    ...facts,
-  });
-  if (after.kind !== "retry") return DONE;
-  return { nextAttemptAtMs: after.nextAttemptAtMs, ...(position ? { position } : {}) };
-}
-
-/** Appends to the delivery's stream under derived ids, behind the events that were seen of it: that is the
- *  fence. Undefined when another dispatcher moved it on. */
-async function record(
-  deps: AttemptDeps,
-  due: Due,
-  number: number,
-  expected: number,
-  events: readonly Proposed[],
-): Promise<bigint | undefined> {
-  const { ledger } = deps;
-  const { workspace } = due;
-  const scope = `dispatcher ${due.delivery}`;
-  const items: Item[] = events.map((proposed) => {
-    const commandId = proposed.type.slice("delivery.".length);
-    return {
-      proposed,
-      made: {
-        id: derivedId({ ledger: ledger.id, workspace, prefix: "evt", scope, commandId, index: number }),
-        causationId: due.event,
-      },
-    };
-  });
-  const command = {
-    workspace,
-    actor,
-    requestId: null,
-    correlationId: null,
-    operation: "record_delivery",
-    items,
-    ifRevision: expected - 1,
-  };
-  try {
-    const recorded = await ledger.record(due.delivery, command, { isNew: true });
-    return recorded.replayed === false ? recorded.events.at(-1)?.position : undefined;
-  } catch (error) {
-    if (error instanceof Refusal) return undefined; // Somebody else moved the delivery on.
-    throw error;
-  }
 }

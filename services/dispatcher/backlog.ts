@@ -1,9 +1,25 @@
 import type { DeliveryRow } from "../../projections/deliveries/deliveries.table.ts";
-import { listDueDeliveries } from "../../projections/deliveries/deliveries.table.ts";
+import { listDueDeliveries, urgencies } from "../../projections/deliveries/deliveries.table.ts";
 import type { RowReader } from "../../projections/row-store.ts";
 import { streamOf, wireIdOf } from "../../shared/verification/ids.ts";
-import type { Backlog } from "./dispatcher.ts";
 import type { Due } from "./due.ts";
+
+/** What the views know of open deliveries. They may be behind: every attempt reads the delivery's own stream
+ *  first. */
+export type Backlog = {
+  /** Resolves once the views have reached the head that was seen at the start. */
+  ready(signal: AbortSignal): Promise<void>;
+  /** How far the views are. */
+  position(): bigint;
+  /** Resolves once the views are that far, or when it is aborted. */
+  reached(position: bigint, signal: AbortSignal): Promise<unknown>;
+  /** Deliveries of an endpoint that are due by an instant and not known yet: the most urgent first, then the
+   *  longest due. */
+  due(endpoint: string, nowMs: number, limit: number, isKnown: (delivery: string) => boolean): Promise<Due[]>;
+  /** When the endpoint's next open delivery is due, in epoch milliseconds; 0 for one that was never
+   *  attempted. */
+  nextDueMs(endpoint: string): Promise<number | undefined>;
+};
 
 type Deps = {
   rows: RowReader;
@@ -12,26 +28,56 @@ type Deps = {
 };
 
 const LATER_MS = 2 ** 52;
+/** How many pages of what is known already are looked through for what is not. */
+const PAGES_MAX = 20;
 
 /** Open deliveries, as the deliveries' view has them. */
 export function viewBacklog({ rows, progress, ready }: Deps): Backlog {
-  const list = (endpoint: string, untilMs: number, limit: number) =>
-    listDueDeliveries(rows, untilMs, { endpointId: wireIdOf(endpoint), limit });
+  const list = async (
+    endpoint: string,
+    untilMs: number,
+    urgency: number,
+    limit: number,
+    after?: DeliveryRow,
+  ) => {
+    const endpointId = wireIdOf(endpoint);
+    return (await listDueDeliveries(rows, untilMs, { endpointId, urgency, limit, ...(after && { after }) }))
+      .rows;
+  };
   return {
     ready,
     position: progress.position,
     reached: progress.reached,
-    due: async (endpoint, nowMs, limit) => (await list(endpoint, nowMs, limit)).rows.map(dueOf),
-    nextDueMs: async (endpoint) => (await list(endpoint, LATER_MS, 1)).rows[0]?.nextAttemptAt ?? undefined,
+    async due(endpoint, nowMs, limit, isKnown) {
+      const found: Due[] = [];
+      for (const urgency of inOrder) {
+        let after: DeliveryRow | undefined;
+        for (let page = 0; page < PAGES_MAX && found.length < limit; page++) {
+          const rows = await list(endpoint, nowMs, urgency, limit, after);
+          for (const due of rows.map(dueOf)) if (!isKnown(due.delivery)) found.push(due);
+          after = rows.at(-1);
+          if (rows.length < limit) break;
+        }
+      }
+      return found.slice(0, limit);
+    },
+    async nextDueMs(endpoint) {
+      const first = await Promise.all(inOrder.map((urgency) => list(endpoint, LATER_MS, urgency, 1)));
+      const times = first.flatMap(([row]) => (row?.nextAttemptAt == null ? [] : [row.nextAttemptAt]));
+      return times.length === 0 ? undefined : Math.min(...times);
+    },
   };
 }
+
+const inOrder = Object.values(urgencies);
 
 const dueOf = (row: DeliveryRow): Due => ({
   delivery: streamOf(row.id),
   endpoint: streamOf(row.endpointId),
-  run: streamOf(row.runId),
+  source: streamOf(row.source),
   revision: row.eventRevision,
-  position: row.eventPosition,
+  position: row.owedPosition,
   workspace: row.workspace,
   event: row.eventId,
+  urgency: row.urgency,
 });

@@ -1,13 +1,13 @@
 import { hash } from "node:crypto";
-import type { RunRow } from "../../projections/runs/runs.table.ts";
 import { foldRun } from "../../projections/runs/runs.ts";
-import type { EndpointHistory } from "../../shared/domain/endpoint/history.ts";
+import type { EndpointHistory, EndpointVersion } from "../../shared/domain/endpoint/history.ts";
 import { canOwe, owedBy } from "../../shared/domain/endpoint/owed.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
-import type { RecipientRuns } from "../../shared/domain/run/recipients.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
 import type { Due } from "./due.ts";
+import { aboutEndpoint } from "./endpoint-body.ts";
+import { runV1, thinRunV1 } from "./run-body.ts";
 
 /** What is posted: bytes that are signed as they are, and never made in another way for the same delivery. */
 export type Body = Buffer;
@@ -18,35 +18,75 @@ type Deps = { ledger: Ledger; endpoints: EndpointHistory; bytesMax: number };
 export type BodyFacts = {
   deliveryId: string;
   event: RecordedEvent;
-  /** The run folded up to the event. */
-  run: RunRow;
+  type: string;
   /** Id of the run's last earlier event that was owed to this endpoint. */
   previous: string | null;
+  /** What it tells, and what of it fits into any body. */
+  full: object;
+  thin: object;
 };
 
-/** The body of a delivery, out of the log alone: full or thin as it was sent before, whatever the operator
- *  says of sizes by now. Undefined where the event or the endpoint is not there to be told of, or where the
- *  bytes that were sent cannot be made again. */
+/** What a delivery is made of: its bytes, the event that it tells of, and the id of the run's last earlier
+ *  event that was owed to the endpoint. */
+export type Rendered = { body: Body; event: RecordedEvent; previous: string | null };
+
+/** What of a delivery decides its form, beside its event. */
+export type Form = { bodySha256: string | null; requestedAsOf: number | null };
+
+/** A delivery, out of the log alone: full or thin as it was sent before, whatever the operator says of sizes
+ *  by now. Undefined where the event or the endpoint is not there to be told of, or where the bytes that were
+ *  sent cannot be made again. */
 export async function renderDelivery(
-  { ledger, endpoints, bytesMax }: Deps,
+  deps: Deps,
   due: Due,
-  sentSha256: string | null,
-): Promise<Body | undefined> {
-  const events = await ledger.history(due.run, 0, due.revision + 1);
+  { bodySha256, requestedAsOf }: Form,
+): Promise<Rendered | undefined> {
+  const { ledger, endpoints, bytesMax } = deps;
+  const events = await ledger.history(due.source, 0, due.revision + 1);
   const event = events.at(-1);
+  if (event?.revision !== due.revision) return undefined;
+  // Where it did not exist then, it is told as it was when somebody asked for it.
+  const then = endpoints.at(due.endpoint, event.position);
+  const endpoint = then ?? asOf(endpoints, due.endpoint, requestedAsOf);
+  if (!endpoint) return undefined;
+  const about = due.source.startsWith("run-")
+    ? aboutRun(events, endpoint, endpoints)
+    : aboutEndpoint(events, endpoint);
+  if (!about) return undefined;
+  const { previous } = about;
+  const facts = { deliveryId: wireIdOf(due.delivery), event, ...about };
+  const render = (most: number) => renderBody(endpoint.bodyVersion, facts, most);
+  if (bodySha256 === null) {
+    const body = render(endpoint.policy.payload === "thin" ? 0 : bytesMax);
+    return body && { body, event, previous };
+  }
+  const forms = [Number.POSITIVE_INFINITY, 0].map(render);
+  const body = forms.find((form) => form !== undefined && sha256(form) === bodySha256);
+  return body && { body, event, previous };
+}
+
+/** An endpoint that history reaches later than it was: as if it had been there all the time. */
+const asOf = (endpoints: EndpointHistory, stream: string, revision: number | null) => {
+  const version = revision === null ? undefined : endpoints.atRevision(stream, revision);
+  return version && { ...version, position: 0n };
+};
+
+function aboutRun(events: readonly RecordedEvent[], endpoint: EndpointVersion, endpoints: EndpointHistory) {
   const run = foldRun(events);
-  const version = endpoints.at(due.endpoint, due.position)?.bodyVersion;
-  if (!run || !version || event?.revision !== due.revision) return undefined;
+  const event = events.at(-1);
+  if (!run || !event) return undefined;
   const recipientRun = run.list === "recipient_runs";
-  const previous = events.findLast((earlier) => {
-    if (earlier.revision >= due.revision || !canOwe(earlier)) return false;
-    const then = endpoints.at(due.endpoint, earlier.position);
+  const previous = events.slice(0, -1).findLast((earlier) => {
+    if (!canOwe(earlier)) return false;
+    const then = endpoint.position === 0n ? endpoint : endpoints.at(endpoint.stream, earlier.position);
     return then !== undefined && owedBy(earlier, { recipientRun }, [then]).some(({ as }) => as === "owed");
   });
-  const facts: BodyFacts = { deliveryId: wireIdOf(due.delivery), event, run, previous: previous?.id ?? null };
-  if (sentSha256 === null) return renderBody(version, facts, bytesMax);
-  const forms = [Number.POSITIVE_INFINITY, 0].map((most) => renderBody(version, facts, most));
-  return forms.find((body) => body !== undefined && sha256(body) === sentSha256);
+  return {
+    type: event.type,
+    previous: previous?.id ?? null,
+    full: { run: runV1(run, event) },
+    thin: { run: thinRunV1(run), dataUrl: `/v1/runs/${run.id}` },
+  };
 }
 
 export const sha256 = (body: Body): string => hash("sha256", body, "hex");
@@ -54,15 +94,14 @@ export const sha256 = (body: Body): string => hash("sha256", body, "hex");
 /** A body in a version's form. A version's bytes never change: what is new is another version. */
 export function renderBody(version: number, facts: BodyFacts, bytesMax: number): Buffer | undefined {
   if (version !== 1) return undefined;
-  const full = Buffer.from(JSON.stringify(envelope(facts, { run: runV1(facts.run, facts.event) })));
-  if (full.length <= bytesMax) return full;
-  const thin = { run: thinRunV1(facts.run), dataUrl: `/v1/runs/${facts.run.id}` };
-  return Buffer.from(JSON.stringify(envelope(facts, thin)));
+  const full = bytesMax > 0 ? Buffer.from(JSON.stringify(envelope(facts, facts.full))) : undefined;
+  if (full && full.length <= bytesMax) return full;
+  return Buffer.from(JSON.stringify(envelope(facts, facts.thin)));
 }
 
-const envelope = ({ deliveryId, event, previous }: BodyFacts, data: object) => ({
+const envelope = ({ deliveryId, event, type, previous }: BodyFacts, data: object) => ({
   id: deliveryId,
-  type: event.type,
+  type,
   timestamp: event.meta.at,
   data,
   ledger: {
@@ -71,39 +110,4 @@ const envelope = ({ deliveryId, event, previous }: BodyFacts, data: object) => (
     previous,
     hash: Buffer.from(event.leaf).toString("hex"),
   },
-});
-
-/** What of a run fits into any body. */
-const thinRunV1 = (run: RunRow) => ({
-  id: run.id,
-  workspace: run.workspace,
-  workflow: run.workflow,
-  status: run.status,
-  revision: run.revision,
-  parentId: run.parentId,
-  recipientIndex: run.recipientIndex,
-  recipientCount: run.recipientCount,
-  errorCount: run.errorCount,
-  attempt: run.attempt,
-  currentStateName: run.currentStateName,
-  percent: run.percent,
-  reason: run.reason,
-  createdAt: run.createdAt,
-  updatedAt: run.updatedAt,
-  startedAt: run.startedAt,
-  completedAt: run.completedAt,
-  durationMs: run.durationMs,
-});
-
-/** The whole run. What was not given, or was erased, is absent; so are counts of recipient runs before their
- *  parent's end. */
-const runV1 = (run: RunRow, event: RecordedEvent) => ({
-  ...thinRunV1(run),
-  recipient: run.recipient,
-  recipientRuns: event.data.recipientRuns as RecipientRuns | undefined,
-  waits: run.waits,
-  input: run.input,
-  output: run.output,
-  error: run.error,
-  metadata: run.metadata,
 });

@@ -1,28 +1,17 @@
-import { canOwe, owedBy } from "../../shared/domain/endpoint/owed.ts";
+import type { Delivery } from "../../shared/domain/delivery/delivery.ts";
+import { canOwe } from "../../shared/domain/endpoint/owed.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
-import type { Run } from "../../shared/domain/run/run.ts";
-import { derivedId, streamOf } from "../../shared/verification/ids.ts";
+import { streamOf } from "../../shared/verification/ids.ts";
 import { type AttemptDeps, attempt, type Next } from "./attempt.ts";
+import type { Backlog } from "./backlog.ts";
+import { openBehind } from "./behind.ts";
 import type { Claims } from "./claims.ts";
 import type { Due } from "./due.ts";
 import { openLanes } from "./lanes.ts";
 import { openLooks } from "./looks.ts";
-
-/** What the views know of open deliveries. They may be behind: every attempt reads the delivery's own stream
- *  first. */
-export type Backlog = {
-  /** Resolves once the views have reached the head that was seen at the start. */
-  ready(signal: AbortSignal): Promise<void>;
-  /** How far the views are. */
-  position(): bigint;
-  /** Resolves once the views are that far, or when it is aborted. */
-  reached(position: bigint, signal: AbortSignal): Promise<unknown>;
-  /** Deliveries of an endpoint that are due by an instant, the longest due first. */
-  due(endpoint: string, nowMs: number, limit: number): Promise<Due[]>;
-  /** When the endpoint's next open delivery is due, in epoch milliseconds; 0 for one that was never
-   *  attempted. */
-  nextDueMs(endpoint: string): Promise<number | undefined>;
-};
+import { endsWaits, openOwing } from "./owing.ts";
+import { openPace } from "./pace.ts";
+import { openProbes } from "./probes.ts";
 
 export type DispatcherDeps = Omit<AttemptDeps, "holds" | "onStarted"> & {
   backlog: Backlog;
@@ -36,6 +25,7 @@ export type DispatcherDeps = Omit<AttemptDeps, "holds" | "onStarted"> & {
 
 const QUEUED_PER_ENDPOINT_MAX = 1000;
 const DUE_PAGE = 200;
+const BEHIND_MAX = 10_000;
 /** Looks around at least this often. */
 const LOOK_MS = 60_000;
 /** How long to wait before a delivery that could not be recorded is looked at again. */
@@ -45,22 +35,38 @@ const FAULT_PAUSE_MS = 1000;
  *  what to look at. */
 export function openDispatcher(deps: DispatcherDeps) {
   const { ledger, clock, endpoints, backlog, claims } = deps;
-  const attempting: AttemptDeps = { ...deps, holds: claims.holds, onStarted };
+  const attempting: AttemptDeps = {
+    ...deps,
+    holds: claims.holds,
+    onStarted,
+    onAttempt(attempted) {
+      pace.ended(streamOf(attempted.endpointId), attempted);
+      deps.onAttempt(attempted);
+    },
+  };
   const looks = openLooks(() => woken.abort());
   const lookAt = looks.at;
   const stopping = new AbortController();
+  const closing = new AbortController();
   let woken = new AbortController();
   let seen = deps.from;
   let recent: Promise<void> = Promise.resolve();
   /** Where our own attempts are that we have not been told of yet. */
   const started = new Set<bigint>();
 
+  const behind = openBehind(BEHIND_MAX);
+  const probes = openProbes(clock.now);
+  const pace = openPace({ now: clock.now, current: endpoints.current, ...deps });
+
+  const owing = openOwing({ ledger, endpoints, push: (due) => push(due), later: lookAt });
+
   const lanes = openLanes<Due>({
     inFlightMax: deps.inFlightMax,
-    inFlightPerLaneMax: deps.inFlightPerEndpointMax,
     queuedPerLaneMax: QUEUED_PER_ENDPOINT_MAX,
+    terms: pace.terms,
     work: send,
     onRoom: (endpoint) => lookAt(endpoint, { nextAttemptAtMs: clock.now() }),
+    sleep: (ms) => clock.sleep(ms, closing.signal),
   });
 
   async function send(due: Due): Promise<void> {
@@ -72,8 +78,10 @@ export function openDispatcher(deps: DispatcherDeps) {
         lookAt(due.endpoint, { nextAttemptAtMs: clock.now() + (claims.leaseMs ?? 0) });
         return;
       }
+      pace.began(due.endpoint);
       next = await attempt(attempting, due, stopping.signal);
       lookAt(due.endpoint, next);
+      if (next.behind !== undefined) await waitFor(next.behind, due);
     } catch (error) {
       deps.onFault(error as Error);
       lookAt(due.endpoint, { nextAttemptAtMs: clock.now() + FAULT_PAUSE_MS });
@@ -82,46 +90,21 @@ export function openDispatcher(deps: DispatcherDeps) {
   }
 
   const push = (due: Due): void => {
-    if (!lanes.push(due.endpoint, due.delivery, due)) lookAt(due.endpoint, { nextAttemptAtMs: clock.now() });
+    if (behind.has(due.delivery)) return;
+    if (!lanes.push(due.endpoint, due.delivery, due, due.urgency))
+      lookAt(due.endpoint, { nextAttemptAtMs: clock.now() });
   };
 
-  /** Whether a run is somebody's recipient run stands in its stream; it is nearly always in memory. */
-  async function owe(event: RecordedEvent): Promise<void> {
-    const workspace = event.meta.workspace ?? "";
-    const known = endpoints.asOf(workspace, event.position);
-    if (known.length === 0) return;
-    const run = await ledger.find<Run>(event.stream);
-    const recipientRun = run?.state.recipientIndex !== undefined;
-    for (const { endpoint, as } of owedBy(event, { recipientRun }, known)) {
-      if (as === "skipped") continue;
-      const firstPauseMs = endpoint.scheduleMs?.[0] ?? 0;
-      if (firstPauseMs > 0) {
-        // Not yet: the views say when.
-        const nextAttemptAtMs = Date.parse(event.meta.recordedAt) + firstPauseMs;
-        lookAt(endpoint.stream, { nextAttemptAtMs, position: event.position });
-        continue;
-      }
-      const scope = `dispatcher ${endpoint.stream}`;
-      const id = {
-        ledger: ledger.id,
-        workspace,
-        prefix: "delivery",
-        scope,
-        commandId: event.id,
-        index: 0,
-      } as const;
-      push({
-        delivery: streamOf(derivedId(id)),
-        endpoint: endpoint.stream,
-        run: event.stream,
-        revision: event.revision,
-        position: event.position,
-        workspace,
-        event: event.id,
-        fresh: true,
-      });
-    }
+  /** Another one of its run goes first. It may have ended since it was looked at. */
+  async function waitFor(first: string, due: Due): Promise<void> {
+    behind.wait(first, due);
+    const fold = await ledger.find<Delivery>(first);
+    if (fold && fold.state.status !== "open") ended(first);
   }
+
+  const ended = (first: string): void => {
+    for (const due of behind.release(first)) setImmediate(() => push(due));
+  };
 
   /** What could not be worked out here is in the views a moment later. */
   function notOwed(event: RecordedEvent, error: Error): void {
@@ -135,9 +118,14 @@ export function openDispatcher(deps: DispatcherDeps) {
   async function look(endpoint: string, nowMs: number): Promise<void> {
     const room = Math.min(lanes.room(endpoint), DUE_PAGE);
     if (room === 0) return; // The lane tells when it has room.
-    const found = await backlog.due(endpoint, nowMs, room);
+    const paused = endpoints.current(endpoint)?.status === "paused";
+    const probeAtMs = paused ? probes.nextMs(endpoint) : nowMs;
+    if (probeAtMs > nowMs) return lookAt(endpoint, { nextAttemptAtMs: probeAtMs });
+    const isKnown = (delivery: string) => behind.has(delivery) || lanes.has(delivery);
+    const found = await backlog.due(endpoint, nowMs, paused ? 1 : room, isKnown);
     // What the views have and we were not told of yet is for when we are: its endpoint may have changed.
-    for (const due of found) if (due.position <= seen) push(due);
+    for (const due of found) if (due.position <= seen) push(paused ? { ...due, probe: true } : due);
+    if (paused && found.length > 0) probes.sent(endpoint);
     const nextMs = found.length < room ? await backlog.nextDueMs(endpoint) : nowMs + FAULT_PAUSE_MS;
     if (nextMs !== undefined) lookAt(endpoint, { nextAttemptAtMs: Math.max(nextMs, nowMs + FAULT_PAUSE_MS) });
   }
@@ -168,14 +156,32 @@ export function openDispatcher(deps: DispatcherDeps) {
     lookAt(endpoint, { nextAttemptAtMs: clock.now() + claims.leaseMs, position });
   }
 
+  function takeDelivery(event: RecordedEvent): void {
+    const { type, stream, data, position } = event;
+    if (type === "delivery.attempted") attempted(event);
+    if (type === "delivery.responded") probes.take(event);
+    if (type === "delivery.requested")
+      lookAt(streamOf(String(data.endpoint)), { nextAttemptAtMs: clock.now(), position });
+    if (type === "delivery.exhausted" || type === "delivery.cancelled" || data.outcome === "delivered")
+      ended(stream);
+  }
+
   return {
     /** The next event of the log. Quick: what follows from it is done behind. */
     take(event: RecordedEvent): void {
       endpoints.take(event);
       seen = event.position;
-      if (event.type === "delivery.attempted") attempted(event);
-      if (!canOwe(event)) return;
-      recent = recent.then(() => owe(event)).catch((error: Error) => notOwed(event, error));
+      if (event.stream.startsWith("delivery-")) takeDelivery(event);
+      if (event.type === "endpoint.resumed" || event.type === "endpoint.enabled")
+        lookAt(event.stream, { nextAttemptAtMs: clock.now(), position: event.position });
+      if (event.stream.startsWith("endpoint-")) probes.take(event);
+      const owes = canOwe(event);
+      const mayAnswer = endsWaits.has(event.type);
+      if (!owes && !mayAnswer) return;
+      recent = recent
+        .then(() => (mayAnswer ? owing.answered(event) : undefined))
+        .then(() => (owes ? owing.owe(event) : undefined))
+        .catch((error: Error) => notOwed(event, error));
     },
     /** Sends what was open before, and what comes due. Resolves when aborted and everything in flight has
      *  ended. */
@@ -184,6 +190,7 @@ export function openDispatcher(deps: DispatcherDeps) {
       for (const endpoint of endpoints.streams()) lookAt(endpoint, { nextAttemptAtMs: 0 });
       await lookAround(signal);
       await recent;
+      closing.abort();
       await lanes.close();
     },
     /** Cuts short what is still in flight: its outcome stays unknown, and it is tried again at the next

@@ -6,10 +6,9 @@ import type { Due } from "../../services/dispatcher/due.ts";
 import type { Outcome } from "../../services/dispatcher/outcome.ts";
 import type { PostRequest } from "../../services/dispatcher/post.ts";
 import type { Delivery } from "../../shared/domain/delivery/delivery.ts";
-import { owingTypes } from "../../shared/domain/endpoint/events.ts";
+import { runOwingTypes } from "../../shared/domain/endpoint/events.ts";
 import { createEndpointHistory } from "../../shared/domain/endpoint/history.ts";
 import { streamOf } from "../../shared/verification/ids.ts";
-import { sign } from "../../shared/webhooks/signature.ts";
 import { manualClock } from "../support/manual-clock.ts";
 import { command, created, did, openTestLedger } from "../support/open-ledger.ts";
 
@@ -22,7 +21,7 @@ async function oneDue(answers: Outcome[] = []) {
   const clock = manualClock(Date.parse("2026-01-01T00:00:00.000Z"));
   const { ledger, store } = await openTestLedger({ now: clock.now });
   const config = {
-    types: owingTypes,
+    types: runOwingTypes,
     recipientRuns: false,
     bodyVersion: 1,
     status: "enabled",
@@ -44,11 +43,12 @@ async function oneDue(answers: Outcome[] = []) {
   const due: Due = {
     delivery: streamOf(deliveryId(ledger.id, "default", endpoint.stream, event.id)),
     endpoint: endpoint.stream,
-    run: run.stream,
+    source: run.stream,
     revision: event.revision,
     position: event.position,
     workspace: "default",
     event: event.id,
+    urgency: 0,
   };
   const sent: PostRequest[] = [];
   const attempts: Attempted[] = [];
@@ -57,8 +57,8 @@ async function oneDue(answers: Outcome[] = []) {
     clock,
     endpoints,
     secretsOf: async () => [secret],
-    bodyOf: (each, sent) => renderDelivery({ ledger, endpoints, bytesMax: 256 * 1024 }, each, sent),
-    sign,
+    render: (each, form) => renderDelivery({ ledger, endpoints, bytesMax: 256 * 1024 }, each, form),
+    headersOf: async () => ({}),
     holds: () => true,
     post: async (request) => {
       sent.push(request);
@@ -161,14 +161,14 @@ describe("an attempt", () => {
 
   it("is left to the dispatcher that recorded it first", async () => {
     const { go, deps, sent, history } = await oneDue();
-    const bodyOf = deps.bodyOf;
+    const { render } = deps;
     let other = false;
-    deps.bodyOf = async (each, before) => {
+    deps.render = async (each, form) => {
       if (!other) {
         other = true;
-        await attempt({ ...deps, bodyOf }, each, new AbortController().signal);
+        await attempt({ ...deps, render }, each, new AbortController().signal);
       }
-      return bodyOf(each, before);
+      return render(each, form);
     };
     await go();
     expect(sent).toHaveLength(1);
@@ -229,13 +229,13 @@ describe("an attempt", () => {
       [10, 256 * 1024],
     ] as const) {
       const { go, clock, deps, ledger, endpoints, sent } = await oneDue([failed]);
-      const upTo = (bytesMax: number): AttemptDeps["bodyOf"] => {
-        return (each, sha256) => renderDelivery({ ledger, endpoints, bytesMax }, each, sha256);
+      const upTo = (bytesMax: number): AttemptDeps["render"] => {
+        return (each, form) => renderDelivery({ ledger, endpoints, bytesMax }, each, form);
       };
-      deps.bodyOf = upTo(before);
+      deps.render = upTo(before);
       await go();
       await clock.advance(5000);
-      deps.bodyOf = upTo(since);
+      deps.render = upTo(since);
       await go();
       expect(sent).toHaveLength(2);
       expect(sent[0]?.body.equals(sent[1]?.body ?? Buffer.alloc(0))).toBe(true);
@@ -246,7 +246,11 @@ describe("an attempt", () => {
     const { go, clock, deps, state, sent } = await oneDue([failed]);
     await go();
     await clock.advance(5000);
-    deps.bodyOf = async () => Buffer.from("something else");
+    const { render } = deps;
+    deps.render = async (each, form) => {
+      const rendered = await render(each, form);
+      return rendered && { ...rendered, body: Buffer.from("something else") };
+    };
     await go();
     expect(sent).toHaveLength(1);
     expect(await state()).toMatchObject({ status: "cancelled" });

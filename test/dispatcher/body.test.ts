@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { foldRun } from "../../projections/runs/runs.ts";
 import { type BodyFacts, renderBody } from "../../services/dispatcher/body.ts";
+import { runV1, thinRunV1 } from "../../services/dispatcher/run-body.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 
 const meta = {
@@ -41,7 +42,14 @@ function facts(input: unknown): BodyFacts {
   const run = foldRun(events);
   const last = events[2];
   if (!run || !last) throw new Error("there is no run");
-  return { deliveryId: "delivery_00000000000000000000000002", event: last, run, previous: null };
+  return {
+    deliveryId: "delivery_00000000000000000000000002",
+    event: last,
+    type: last.type,
+    previous: null,
+    full: { run: runV1(run, last) },
+    thin: { run: thinRunV1(run), dataUrl: `/v1/runs/${run.id}` },
+  };
 }
 
 describe("a webhook's body in version 1", () => {

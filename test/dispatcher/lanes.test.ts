@@ -1,30 +1,33 @@
 import { describe, expect, it } from "vitest";
-import { openLanes } from "../../services/dispatcher/lanes.ts";
+import { type LaneTerms, openLanes } from "../../services/dispatcher/lanes.ts";
 
 /** Lanes whose work ends when the test says so. */
 function lanesOf(
-  limits: { inFlightMax?: number; inFlightPerLaneMax?: number; queuedPerLaneMax?: number } = {},
+  limits: { inFlightMax?: number; queuedPerLaneMax?: number } = {},
+  changed: (lane: string) => Partial<LaneTerms> = () => ({}),
 ) {
   const started: string[] = [];
   const finish = new Map<string, () => void>();
   const room: string[] = [];
+  const pauses: { ms: number; end: () => void }[] = [];
   const lanes = openLanes<string>({
     inFlightMax: 4,
-    inFlightPerLaneMax: 2,
     queuedPerLaneMax: 3,
     ...limits,
+    terms: (lane) => ({ inFlightMax: 2, weight: 1, pauseMs: 0, ...changed(lane) }),
+    sleep: (ms) => new Promise((resolve) => pauses.push({ ms, end: () => resolve(undefined) })),
     work: (item) => {
       started.push(item);
       return new Promise((resolve) => finish.set(item, resolve));
     },
     onRoom: (lane) => room.push(lane),
   });
-  const push = (lane: string, id: string) => lanes.push(lane, id, id);
+  const push = (lane: string, id: string, urgency?: number) => lanes.push(lane, id, id, urgency);
   const end = async (id: string) => {
     finish.get(id)?.();
     await new Promise((resolve) => setImmediate(resolve));
   };
-  return { lanes, started, room, push, end };
+  return { lanes, started, room, push, end, pauses };
 }
 
 describe("lanes", () => {
@@ -45,7 +48,7 @@ describe("lanes", () => {
   });
 
   it("take turns between lanes", async () => {
-    const { started, push, end } = lanesOf({ inFlightMax: 1, inFlightPerLaneMax: 1 });
+    const { started, push, end } = lanesOf({ inFlightMax: 1 }, () => ({ inFlightMax: 1 }));
     for (const id of ["a1", "a2"]) push("a", id);
     for (const id of ["b1", "b2"]) push("b", id);
     for (const id of ["a1", "b1", "a2", "b2"]) await end(id);
@@ -81,5 +84,54 @@ describe("lanes", () => {
     await end("2");
     await closing;
     expect(started).toEqual(["1", "2"]);
+  });
+});
+
+describe("lanes with what is more and less urgent", () => {
+  it("take the most urgent first, and one that is less so now and then", async () => {
+    const { started, push, end } = lanesOf({ inFlightMax: 1, queuedPerLaneMax: 99 });
+    push("a", "first");
+    for (let each = 0; each < 10; each++) push("a", `retry${each}`, 1);
+    for (let each = 0; each < 20; each++) push("b", `live${each}`, 0);
+    for (let ended = 0; ended < 9; ended++) await end(started.at(-1) ?? "");
+    expect(started.filter((id) => id.startsWith("retry"))).toEqual(["retry0"]);
+    expect(started.filter((id) => id.startsWith("live"))).toHaveLength(8);
+  });
+
+  it("take what is the least urgent when nothing else waits", async () => {
+    const { started, push, end } = lanesOf({ inFlightMax: 1, queuedPerLaneMax: 99 });
+    push("a", "live", 0);
+    push("a", "replay", 2);
+    for (let each = 0; each < 20; each++) push("b", `live${each}`, 0);
+    for (let each = 0; each < 3; each++) push("c", `retry${each}`, 1);
+    for (let ended = 0; ended < 24; ended++) await end(started.at(-1) ?? "");
+    expect(started).toHaveLength(25);
+    expect(started.at(-1)).toBe("replay");
+  });
+
+  it("start as many in a turn as their weight says", async () => {
+    const weight = (lane: string) => ({ inFlightMax: 9, weight: lane === "heavy" ? 3 : 1 });
+    const { started, push, end } = lanesOf({ inFlightMax: 4, queuedPerLaneMax: 99 }, weight);
+    for (let each = 0; each < 4; each++) push("first", `first${each}`);
+    for (let each = 0; each < 9; each++) push("heavy", `heavy${each}`);
+    for (let each = 0; each < 9; each++) push("light", `light${each}`);
+    for (let ended = 0; ended < 12; ended++) await end(started[ended] ?? "");
+    const begun = started.slice(4, 12).map((id) => id.slice(0, 5));
+    expect(begun.filter((lane) => lane === "heavy").length).toBeGreaterThanOrEqual(4);
+  });
+
+  it("leave a lane alone until its pause is over", async () => {
+    let pauseMs = 0;
+    const { started, push, pauses } = lanesOf({}, () => ({ pauseMs }));
+    push("a", "a1");
+    pauseMs = 250;
+    push("a", "a2");
+    push("b", "b1");
+    expect(started).toEqual(["a1"]);
+    expect(pauses.map(({ ms }) => ms)).toEqual([250, 250]);
+    pauseMs = 0;
+    for (const { end } of pauses) end();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(started).toEqual(["a1", "a2", "b1"]);
   });
 });

@@ -40,16 +40,21 @@ workspace.updated: | name
 api_key.created: expiresAt permissions secretHash | name
 api_key.rotated: overlapUntil secretHash |
 api_key.revoked: |
-endpoint.created: bodyVersion recipientRuns scheduleMs secretKeyIds status types | description url
-endpoint.updated: bodyVersion recipientRuns scheduleMs secretKeyIds status types | description url
+endpoint.created: attemptsMax bodyVersion filter headerFamilies headerNames headersKeyId order payload perSecondMax recipientRuns retriedStatuses scheduleMs secretKeyIds status timeoutMs types weight | description match url
+endpoint.updated: attemptsMax bodyVersion filter headerFamilies headerNames headersKeyId order payload perSecondMax recipientRuns retriedStatuses scheduleMs secretKeyIds status timeoutMs types weight | description match url
+endpoint.degraded: reason | note
+endpoint.recovered: reason | note
 endpoint.paused: reason | note
 endpoint.resumed: reason | note
 endpoint.disabled: reason | note
 endpoint.enabled: reason | note
 endpoint.deleted: reason | note
 endpoint.secret_rotated: overlapUntil secretKeyIds |
-delivery.attempted: attempt bodySha256 endpoint endpointRevision event scheduleStep secretKeyIds |
-delivery.responded: attempt durationMs httpStatus nextAttemptAt outcome | excerpt
+endpoint.example_requested: type |
+endpoint.challenge_requested: |
+delivery.requested: endpoint endpointRevision event reason replay revision source type |
+delivery.attempted: attempt bodyBytes bodySha256 endpoint endpointRevision event replay scheduleStep secretKeyIds |
+delivery.responded: attempt directive durationMs endpoint httpStatus nextAttemptAt outcome responseBytes | excerpt
 delivery.cancelled: reason |
 delivery.exhausted: |
 `;

@@ -1,13 +1,15 @@
 import { describe, expect, it } from "vitest";
 import {
   deliveriesView,
+  firstOpen,
   listDeliveries,
   listDueDeliveries,
   oldestDue,
+  urgencies,
 } from "../../projections/deliveries/deliveries.table.ts";
 import { deliveryId } from "../../projections/deliveries/deliveries.ts";
 import { openProjector } from "../../projections/projector.ts";
-import { owingTypes } from "../../shared/domain/endpoint/events.ts";
+import { runOwingTypes } from "../../shared/domain/endpoint/events.ts";
 import type { JsonObject } from "../../shared/domain/event.ts";
 import { derivedId, streamOf } from "../../shared/verification/ids.ts";
 import { openMemoryEventStore } from "../support/memory-event-store.ts";
@@ -18,7 +20,7 @@ import { allProjections, openRows } from "../support/views.ts";
 const endpoint = (number: number) => streamOf(idOf("endpoint", number));
 const run = (number: number) => streamOf(idOf("run", number));
 const config: JsonObject = {
-  types: [...owingTypes],
+  types: [...runOwingTypes],
   recipientRuns: false,
   bodyVersion: 1,
   secretKeyIds: [],
@@ -227,7 +229,7 @@ describe("a delivery's row", () => {
 });
 
 describe("what is due", () => {
-  it("comes in the order in which it is due, page by page, of all endpoints or of one", async () => {
+  it("comes in the order in which it is due, page by page, first attempts apart from others", async () => {
     const { endpoint: made, ended, told, delivery, statuses, rows, store } = await ledger();
     await made(1);
     await made(2, { types: ["run.completed"] });
@@ -235,28 +237,34 @@ describe("what is due", () => {
     await told(delivery(1, events[0] ?? ""), "delivery.attempted", { attempt: 1 });
     await told(delivery(1, events[0] ?? ""), "delivery.responded", {
       attempt: 1,
-      outcome: "timeout",
+      outcome: "timeout_headers",
       nextAttemptAt: next,
     });
     await statuses();
     const nowMs = Date.parse(store.events.at(-1)?.meta.recordedAt ?? "");
-    const first = await listDueDeliveries(rows, nowMs, { limit: 3 });
-    expect(first.rows.map(({ eventId }) => eventId)).toEqual([events[0], events[1], events[1]]);
-    const last = first.rows.at(-1);
-    const rest = await listDueDeliveries(rows, nowMs, { limit: 3, ...(last && { after: last }) });
-    expect(rest.rows.map(({ eventId }) => eventId)).toEqual([events[2], events[2]]);
-    const one = await listDueDeliveries(rows, Date.parse(next), {
-      endpointId: idOf("endpoint", 1),
-      limit: 9,
-    });
-    expect(one.rows.map(({ eventId }) => eventId)).toEqual([events[1], events[2], events[0]]);
-    expect(await oldestDue(rows)).toBe(first.rows[0]?.nextAttemptAt);
+    const [one, two] = [idOf("endpoint", 1), idOf("endpoint", 2)];
+    const { first, retry } = urgencies;
+    const of = { endpointId: two, urgency: first };
+    const page = await listDueDeliveries(rows, nowMs, { ...of, limit: 2 });
+    expect(page.rows.map(({ eventId }) => eventId)).toEqual([events[0], events[1]]);
+    const last = page.rows.at(-1);
+    const rest = await listDueDeliveries(rows, nowMs, { ...of, limit: 2, ...(last && { after: last }) });
+    expect(rest.rows.map(({ eventId }) => eventId)).toEqual([events[2]]);
+    const due = async (urgency: number, untilMs: number) =>
+      (await listDueDeliveries(rows, untilMs, { endpointId: one, urgency, limit: 9 })).rows;
+    expect((await due(first, nowMs)).map(({ eventId }) => eventId)).toEqual([events[1], events[2]]);
+    expect(await due(retry, nowMs)).toEqual([]);
+    expect((await due(retry, Date.parse(next))).map(({ eventId }) => eventId)).toEqual([events[0]]);
+    expect(await oldestDue(rows)).toBe(page.rows[0]?.nextAttemptAt);
+    expect((await firstOpen(rows, one))?.eventId).toBe(events[0]);
   });
 
   it("is nothing where nothing is open", async () => {
     const { rows, statuses } = await ledger();
     await statuses();
+    const of = { endpointId: idOf("endpoint", 1), urgency: urgencies.first, limit: 9 };
     expect(await oldestDue(rows)).toBeUndefined();
-    expect((await listDueDeliveries(rows, Number.MAX_SAFE_INTEGER, { limit: 9 })).rows).toEqual([]);
+    expect(await firstOpen(rows, of.endpointId)).toBeUndefined();
+    expect((await listDueDeliveries(rows, Number.MAX_SAFE_INTEGER, of)).rows).toEqual([]);
   });
 });

@@ -8,12 +8,11 @@ import { type DispatcherDeps, openDispatcher } from "../../services/dispatcher/d
 import { openPoster } from "../../services/dispatcher/post.ts";
 import { openPostgresClaims } from "../../services/dispatcher/postgres-claims.ts";
 import { createProgress } from "../../services/projector/progress.ts";
-import { owingTypes } from "../../shared/domain/endpoint/events.ts";
+import { runOwingTypes } from "../../shared/domain/endpoint/events.ts";
 import { createEndpointHistory } from "../../shared/domain/endpoint/history.ts";
 import { aggregates } from "../../shared/ledger/aggregates.ts";
 import { type Ledger, openLedger } from "../../shared/ledger/ledger.ts";
 import { systemClock } from "../../shared/platform/clock.ts";
-import { sign } from "../../shared/webhooks/signature.ts";
 import { parseAllowList } from "../../shared/webhooks/targets.ts";
 import { command, created, did, limits, openTestLedger } from "./open-ledger.ts";
 import { openReceiver } from "./receiver.ts";
@@ -50,7 +49,7 @@ export async function openSharedLog() {
       did(
         "endpoint.created",
         {
-          types: owingTypes,
+          types: runOwingTypes,
           recipientRuns: false,
           bodyVersion: 1,
           status: "enabled",
@@ -106,8 +105,8 @@ export async function openSharedLog() {
       from,
       backlog: viewBacklog({ rows, progress, ready }),
       secretsOf: async () => ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
-      bodyOf: (due, sha256) => renderDelivery({ ledger: own, endpoints, bytesMax: 262_144 }, due, sha256),
-      sign,
+      render: (due, form) => renderDelivery({ ledger: own, endpoints, bytesMax: 262_144 }, due, form),
+      headersOf: async () => ({}),
       post: changed.post ?? poster.post,
       random: () => 0,
       onAttempt: ({ deliveryId }) => void sent.push(deliveryId),

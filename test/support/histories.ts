@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { deliveryId } from "../../projections/deliveries/deliveries.ts";
-import { owingTypes } from "../../shared/domain/endpoint/events.ts";
+import { runOwingTypes } from "../../shared/domain/endpoint/events.ts";
 import type { JsonObject } from "../../shared/domain/event.ts";
 import { type RunEvent, runEvents } from "../../shared/domain/run/events.ts";
 import {
@@ -34,7 +34,7 @@ export const tries = (max: number) =>
 
 const url = "https://example.test/hooks";
 const config = {
-  types: [...owingTypes],
+  types: [...runOwingTypes],
   recipientRuns: true,
   bodyVersion: 1,
   secretKeyIds: [],
@@ -121,7 +121,7 @@ export async function recordTries(store: MemoryEventStore, all: readonly Try[]):
       const { type, data, content } = decision.event;
       await record(streamOf(idOf("run", one.run)), type, { ...data }, content && { ...content });
       const event = store.events.at(-1);
-      if (!event || !owingTypes.includes(type)) continue;
+      if (!event || !runOwingTypes.includes(type)) continue;
       for (const number of endpoints.keys()) {
         const to = streamOf(idOf("endpoint", number));
         owed.push({ id: deliveryId(store.ledger, "default", to, event.id), attempt: 0 });

@@ -31,7 +31,11 @@ export const listQueries: [View, Omit<ListQuery, "limit">][] = [
   [deliveriesView, { where: { workspace, endpointId: "endpoint_a", status: ["exhausted"] } }],
   [deliveriesView, { where: { workspace, runId: "run_a" } }],
   [deliveriesView, { where: {}, ascendingBy: "nextAttemptAt", until: 9n }],
-  [deliveriesView, { where: { openEndpoint: "endpoint_a" }, ascendingBy: "nextAttemptAt", until: 9n }],
+  [
+    deliveriesView,
+    { where: { openEndpoint: "endpoint_a", urgency: 1n }, ascendingBy: "nextAttemptAt", until: 9n },
+  ],
+  [deliveriesView, { where: { openEndpoint: "endpoint_a" }, ascendingBy: "owedPosition" }],
   [endpointsView, { where: { workspace } }],
   [apiKeysView, { where: { workspace } }],
   [workspacesView, { where: {} }],

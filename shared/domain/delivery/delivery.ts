@@ -9,7 +9,7 @@ export type Delivery = {
   /** The latest attempt's number; 0 before any. */
   attempt: number;
   /** Where in the schedule the latest attempt stood; an attempt whose outcome is unknown is repeated at
-   *  the same step. */
+   *  the same step. −1 when it was asked for since: the schedule begins again. */
   scheduleStep: number;
   /** The attempt that has no response: its outcome is unknown, or it is being made. */
   unanswered: number | null;
@@ -19,6 +19,10 @@ export type Delivery = {
   bodySha256: string | null;
   lastOutcome: string | null;
   lastHttpStatus: number | null;
+  /** Who asked for it to be sent again: a replay's wire id, or `resend`; null for what is owed by itself. */
+  requestedBy: string | null;
+  /** Revision of the endpoint when it was asked for. */
+  requestedAsOf: number | null;
 };
 
 export const unknownDelivery: Delivery = {
@@ -32,9 +36,15 @@ export const unknownDelivery: Delivery = {
   bodySha256: null,
   lastOutcome: null,
   lastHttpStatus: null,
+  requestedBy: null,
+  requestedAsOf: null,
 };
 
 export function decide(delivery: Delivery, proposed: DeliveryEvent): Decision<DeliveryEvent> {
+  if (proposed.type === "delivery.requested")
+    return delivery.status === "open" && delivery.requestedBy !== null
+      ? refuse("delivery_open", "it is being sent already")
+      : accept(proposed);
   if (delivery.status !== "open")
     return refuse("transition_not_allowed", `${proposed.type} cannot follow ${delivery.status}`);
   if (proposed.type === "delivery.attempted") {
@@ -56,6 +66,16 @@ export function decide(delivery: Delivery, proposed: DeliveryEvent): Decision<De
 export function evolve(before: Delivery, event: DeliveryEvent & { at: string }): Delivery {
   const delivery: Delivery = { ...before, events: before.events + 1 };
   switch (event.type) {
+    case "delivery.requested":
+      return {
+        ...delivery,
+        status: "open",
+        scheduleStep: -1,
+        firstAttemptAt: null,
+        nextAttemptAt: null,
+        requestedBy: event.data.replay ?? event.data.reason,
+        requestedAsOf: event.data.endpointRevision,
+      };
     case "delivery.attempted":
       return {
         ...delivery,

@@ -4,8 +4,26 @@ import { event, Instant, Name, type ProposedOf, Reason } from "../event.ts";
 const Attempt = z.int().min(1);
 
 /** Everything that can happen to a delivery. That it is owed is no event of its own: it follows from the
- *  run's. */
+ *  run's; only what is asked for again, or for somebody who was not owed it, is. */
 export const deliveryEvents = [
+  event(
+    "delivery.requested",
+    {
+      endpoint: z.string(),
+      /** The endpoint as it was when it was asked for: whose body version it has if there was none before. */
+      endpointRevision: z.int().min(0),
+      event: z.string(),
+      /** Wire id of the event's stream, and the event's place in it. */
+      source: z.string(),
+      revision: z.int().min(0),
+      /** The event's type. */
+      type: z.string(),
+      reason: Reason,
+      /** Wire id of the replay that asks. */
+      replay: z.string().optional(),
+    },
+    {},
+  ),
   event(
     "delivery.attempted",
     {
@@ -16,6 +34,9 @@ export const deliveryEvents = [
       scheduleStep: z.int().min(0),
       bodySha256: z.string().regex(/^[0-9a-f]{64}$/),
       secretKeyIds: z.array(Name),
+      bodyBytes: z.int().min(0).optional(),
+      /** Wire id of the replay that this attempt belongs to. */
+      replay: z.string().optional(),
     },
     {},
   ),
@@ -29,6 +50,10 @@ export const deliveryEvents = [
       durationMs: z.int().min(0),
       /** Absent when there is no next attempt. */
       nextAttemptAt: Instant.optional(),
+      endpoint: z.string().optional(),
+      responseBytes: z.int().min(0).optional(),
+      /** What the receiver asked for in `webhook-delivery`. */
+      directive: z.enum(["disable", "abort"]).optional(),
     },
     { excerpt: z.string().optional() },
   ),

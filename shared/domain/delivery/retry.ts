@@ -37,11 +37,19 @@ export type EndedAttempt = {
   firstAttemptAtMs: number;
   /** The endpoint's own pauses, in place of the default ones. */
   scheduleMs?: readonly number[];
+  /** Attempts in all; beyond the schedule its last pause repeats. */
+  attemptsMax?: number;
+  /** Refusing statuses that another attempt follows, as `503` or `5xx`; all of them, unless said. */
+  retriedStatuses?: readonly string[];
+  httpStatus?: number;
+  /** The receiver asked for no more of this message. */
+  aborted?: boolean;
 };
 
 export type AfterAttempt =
   | { kind: "delivered" }
   | { kind: "retry"; nextAttemptAtMs: number; scheduleStep: number }
+  | { kind: "aborted" }
   | { kind: "exhausted" };
 
 /** What follows an attempt. The next one is never earlier than the schedule says, nor than the receiver
@@ -49,8 +57,10 @@ export type AfterAttempt =
  *  only ever makes it later. */
 export function afterAttempt(attempt: EndedAttempt): AfterAttempt {
   const { outcome, nowMs, firstAttemptAtMs, random, retryAfterMs = 0 } = attempt;
-  const scheduleMs = attempt.scheduleMs ?? defaultScheduleMs;
   if (outcome === "delivered") return { kind: "delivered" };
+  if (attempt.aborted) return { kind: "aborted" };
+  if (!isRetried(attempt)) return { kind: "exhausted" };
+  const scheduleMs = wholeSchedule(attempt);
   const scheduleStep = attempt.scheduleStep + 1;
   const scheduled = scheduleMs[scheduleStep];
   if (scheduled === undefined) return { kind: "exhausted" };
@@ -60,6 +70,22 @@ export function afterAttempt(attempt: EndedAttempt): AfterAttempt {
   const pauseMs = Math.max(scheduled, Math.min(retryAfterMs, HINT_MS_MAX, restMs));
   const jitterMs = Math.max(pauseMs * JITTER_SHARE * random, pauseMs >= LONG_PAUSE_MS ? JITTER_MS_MIN : 0);
   return { kind: "retry", nextAttemptAtMs: nowMs + Math.ceil(pauseMs + jitterMs), scheduleStep };
+}
+
+/** As many pauses as there are attempts. */
+function wholeSchedule({ scheduleMs = defaultScheduleMs, attemptsMax = scheduleMs.length }: EndedAttempt) {
+  const more = Array.from(
+    { length: Math.max(attemptsMax - scheduleMs.length, 0) },
+    () => scheduleMs.at(-1) ?? 0,
+  );
+  return [...scheduleMs.slice(0, attemptsMax), ...more];
+}
+
+/** What had no status, or was not answered to its end, is always tried again. */
+function isRetried({ outcome, httpStatus, retriedStatuses }: EndedAttempt): boolean {
+  if (retriedStatuses === undefined || outcome !== "http_error" || httpStatus === undefined) return true;
+  const status = `${httpStatus}`;
+  return retriedStatuses.some((one) => one === status || one === `${status[0]}xx`);
 }
 
 const DAYS = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)";

@@ -1,6 +1,6 @@
 import type { RecordedEvent } from "../event.ts";
 import { type Endpoint, evolve, unknownEndpoint } from "./endpoint.ts";
-import type { EndpointEvent } from "./events.ts";
+import type { EndpointEvent, Match } from "./events.ts";
 
 /** An endpoint as it was from one position to its next change. */
 export type EndpointVersion = Endpoint & {
@@ -14,6 +14,8 @@ export type EndpointVersion = Endpoint & {
   /** Absent when it was erased. */
   url?: string | undefined;
   description?: string | undefined;
+  /** What it hears of beyond its policy's filter; absent too when it was erased. */
+  match?: Match | undefined;
 };
 
 /** Every endpoint at every position, in memory: there are few, and what is owed to them depends on what
@@ -25,6 +27,8 @@ export type EndpointHistory = {
   asOf(workspace: string, position: bigint): readonly EndpointVersion[];
   /** One endpoint at a position, deleted or not; undefined before its creation. */
   at(stream: string, position: bigint): EndpointVersion | undefined;
+  /** One endpoint as it was after its event of this revision. */
+  atRevision(stream: string, revision: number): EndpointVersion | undefined;
   /** Whether an endpoint was disabled or deleted at a position, or at any time since: what it was owed
    *  then is not sent. */
   endedSince(stream: string, position: bigint): boolean;
@@ -74,6 +78,7 @@ export function createEndpointHistory(): EndpointHistory {
       return position >= known.changed ? known.current : existing(known.streams, position);
     },
     at,
+    atRevision: (stream, revision) => versions.get(stream)?.[revision],
     endedSince(stream, position) {
       const known = versions.get(stream) ?? [];
       return known.some(({ status }, index) => {
@@ -101,6 +106,6 @@ export function versionAfter(before: EndpointVersion | undefined, event: Recorde
     updatedAt: meta.recordedAt,
   };
   if (happened.type !== "endpoint.created" && happened.type !== "endpoint.updated") return version;
-  const { url: _url, description: _description, ...structure } = version;
+  const { url: _url, description: _description, match: _match, ...structure } = version;
   return { ...structure, ...happened.content };
 }

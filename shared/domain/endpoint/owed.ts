@@ -1,30 +1,47 @@
-import { owingTypes } from "./events.ts";
+import type { JsonObject } from "../event.ts";
+import { namesType, noticeTypes, requestedTypes, runOwingTypes } from "./events.ts";
 import type { EndpointVersion } from "./history.ts";
 
 /** What is owed, and how: `skipped` shows that an endpoint was disabled then, and is never sent by itself. */
 export type Owed = { endpoint: EndpointVersion; as: "owed" | "skipped" };
 
-const owing = new Set(owingTypes);
+/** An event as far as it matters to whom it is owed. */
+export type Owing = { type: string; stream: string; position: bigint };
+
+/** The run of an event, folded up to it. */
+export type OwingRun = {
+  recipientRun: boolean;
+  /** As a full body shows it; asked for only where a filter looks at it. */
+  told?: (() => JsonObject) | undefined;
+};
+
+const ofRuns = new Set(runOwingTypes);
+const ofEndpoints = new Set([...noticeTypes, ...requestedTypes]);
+const requested = new Set(requestedTypes);
 const isWait = (type: string): boolean => type === "run.awaiting_input" || type === "run.awaiting_approval";
 
 /** Whether an event of this type can owe anything to anybody: asked before a run's facts are looked up. */
-export const canOwe = (event: { type: string; stream: string }): boolean =>
-  owing.has(event.type) && event.stream.startsWith("run-");
+export const canOwe = ({ type, stream }: Pick<Owing, "type" | "stream">): boolean =>
+  stream.startsWith("run-") ? ofRuns.has(type) : ofEndpoints.has(type) && stream.startsWith("endpoint-");
 
-/** What an event owes, and to whom: a function of the event, of whether its run is a recipient run, and of
- *  its workspace's endpoints as they were at its position. Nothing that happens later changes it. */
-export function owedBy(
-  event: { type: string; stream: string; position: bigint },
-  run: { recipientRun: boolean },
-  endpoints: readonly EndpointVersion[],
-): Owed[] {
+/** What an event owes, and to whom: a function of the event, of the run that it belongs to, and of its
+ *  workspace's endpoints as they were at its position. Nothing that happens later changes it. */
+export function owedBy(event: Owing, run: OwingRun, endpoints: readonly EndpointVersion[]): Owed[] {
   if (!canOwe(event)) return [];
   const owed: Owed[] = [];
   for (const endpoint of endpoints) {
     if (endpoint.status === "deleted" || endpoint.status === "unknown") continue;
-    if (endpoint.position > event.position || !endpoint.types.includes(event.type)) continue;
-    if (run.recipientRun && !endpoint.recipientRuns && !isWait(event.type)) continue;
-    owed.push({ endpoint, as: endpoint.status === "disabled" ? "skipped" : "owed" });
+    if (endpoint.position > event.position || !hears(endpoint, event, run)) continue;
+    const asked = requested.has(event.type);
+    owed.push({ endpoint, as: endpoint.status === "disabled" && !asked ? "skipped" : "owed" });
   }
   return owed;
+}
+
+function hears(endpoint: EndpointVersion, { type, stream }: Owing, run: OwingRun): boolean {
+  if (requested.has(type)) return endpoint.stream === stream;
+  if (!endpoint.types.some((pattern) => namesType(pattern, type))) return false;
+  // Nobody can be told of an endpoint by that endpoint.
+  if (stream.startsWith("endpoint-")) return endpoint.stream !== stream;
+  return !run.recipientRun || endpoint.recipientRuns || isWait(type);
 }

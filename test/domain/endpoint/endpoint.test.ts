@@ -19,6 +19,10 @@ const content = { url: "https://example.test/hooks" };
 const of: Record<EndpointEvent["type"], EndpointEvent> = {
   "endpoint.created": { type: "endpoint.created", data: config, content },
   "endpoint.updated": { type: "endpoint.updated", data: { ...config, scheduleMs: [0, 10] }, content },
+  "endpoint.degraded": { type: "endpoint.degraded", data: {} },
+  "endpoint.recovered": { type: "endpoint.recovered", data: {} },
+  "endpoint.example_requested": { type: "endpoint.example_requested", data: { type: "run.completed" } },
+  "endpoint.challenge_requested": { type: "endpoint.challenge_requested", data: {} },
   "endpoint.paused": { type: "endpoint.paused", data: {} },
   "endpoint.resumed": { type: "endpoint.resumed", data: {} },
   "endpoint.disabled": { type: "endpoint.disabled", data: {} },
@@ -46,7 +50,8 @@ describe("an endpoint", () => {
     (status, endpoint) => {
       expect(endpoint.status).toBe(status);
       for (const { type } of endpointEvents) {
-        const allowed = (follows[endpoint.status] as readonly string[]).includes(type);
+        const inTable = (follows[endpoint.status] as readonly string[]).includes(type);
+        const allowed = inTable && (type !== "endpoint.recovered" || endpoint.degraded);
         const decision = decide(endpoint, of[type]);
         expect(decision.accepted).toBe(allowed);
         if (!decision.accepted) expect(decision.code).toBe("transition_not_allowed");
@@ -77,8 +82,10 @@ describe("an endpoint", () => {
     const { secretKeyIds, ...given } = { ...config, ...content };
     expect(proposed.safeParse(given).success).toBe(true);
     expect(proposed.safeParse({ ...given, secretKeyIds }).success).toBe(false);
-    for (const types of [[], ["run.started"], ["no.such"], "run.completed"])
+    for (const types of [[], ["run.started"], ["no.such"], ["run"], ["*.failed"], "run.completed"])
       expect(proposed.safeParse({ ...given, types }).success).toBe(false);
-    expect(owingTypes).toHaveLength(10);
+    expect(owingTypes).toHaveLength(15);
+    for (const types of [["*"], ["run.*", "endpoint.paused"]])
+      expect(proposed.safeParse({ ...given, types }).success).toBe(true);
   });
 });

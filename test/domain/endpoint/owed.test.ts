@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { owingTypes } from "../../../shared/domain/endpoint/events.ts";
+import { runOwingTypes } from "../../../shared/domain/endpoint/events.ts";
 import { createEndpointHistory } from "../../../shared/domain/endpoint/history.ts";
 import { canOwe, owedBy } from "../../../shared/domain/endpoint/owed.ts";
 import type { JsonObject, RecordedEvent } from "../../../shared/domain/event.ts";
 import { runEvents } from "../../../shared/domain/run/events.ts";
 
 const config: JsonObject = {
-  types: owingTypes,
+  types: runOwingTypes,
   recipientRuns: false,
   bodyVersion: 1,
   secretKeyIds: [],

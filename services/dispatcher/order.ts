@@ -1,0 +1,67 @@
+import type { Delivery } from "../../shared/domain/delivery/delivery.ts";
+import type { EndpointHistory, EndpointVersion } from "../../shared/domain/endpoint/history.ts";
+import { canOwe, owedBy } from "../../shared/domain/endpoint/owed.ts";
+import type { RecordedEvent } from "../../shared/domain/event.ts";
+import { valueAt } from "../../shared/domain/keyed.ts";
+import type { Run } from "../../shared/domain/run/run.ts";
+import type { Ledger } from "../../shared/ledger/ledger.ts";
+import { derivedId, streamOf } from "../../shared/verification/ids.ts";
+import type { Due } from "./due.ts";
+
+type Deps = { ledger: Ledger; endpoints: EndpointHistory };
+
+/** The stream of what an event owes an endpoint: the same one whoever works it out. */
+export const deliveryStream = (ledger: string, workspace: string, endpoint: string, event: string): string =>
+  streamOf(
+    derivedId({
+      ledger,
+      workspace,
+      prefix: "delivery",
+      scope: `dispatcher ${endpoint}`,
+      commandId: event,
+      index: 0,
+    }),
+  );
+
+/** What keeps a delivery from being sent now: it is too late for it, or another of its run goes first. */
+export type Hindrance = { kind: "superseded" } | { kind: "behind"; delivery: string };
+
+/** Undefined where it may be sent. What somebody asked for is sent whatever has happened since, but not
+ *  before what its endpoint wants to have first. */
+export async function hindrance(
+  deps: Deps,
+  due: Due,
+  { event, previous }: { event: RecordedEvent; previous: string | null },
+  { endpoint, requested }: { endpoint: EndpointVersion; requested: boolean },
+): Promise<Hindrance | undefined> {
+  if (!due.source.startsWith("run-")) return undefined;
+  const { order = "unordered" } = endpoint.policy;
+  if (!requested) {
+    if (await isAnswered(deps, event)) return { kind: "superseded" };
+    if (order === "newestOnly" && (await hasNewer(deps, due))) return { kind: "superseded" };
+  }
+  if (order !== "perRun" || previous === null) return undefined;
+  const delivery = deliveryStream(deps.ledger.id, due.workspace, due.endpoint, previous);
+  const earlier = await deps.ledger.find<Delivery>(delivery);
+  return (earlier?.state.status ?? "open") === "open" ? { kind: "behind", delivery } : undefined;
+}
+
+/** Whether the wait that an event tells of has its answer, or was given up: nobody is asked for what is
+ *  there. */
+async function isAnswered({ ledger }: Deps, event: RecordedEvent): Promise<boolean> {
+  if (event.type !== "run.awaiting_input" && event.type !== "run.awaiting_approval") return false;
+  const run = await ledger.find<Run>(event.stream);
+  return run !== undefined && valueAt(run.state.waits.resolved, String(event.data.waitId)) === true;
+}
+
+/** Whether the run has owed this endpoint something since. */
+async function hasNewer({ ledger, endpoints }: Deps, due: Due): Promise<boolean> {
+  const run = await ledger.find<Run>(due.source);
+  if (!run || run.state.events <= due.revision + 1) return false;
+  const recipientRun = run.state.recipientIndex !== undefined;
+  const later = await ledger.history(due.source, due.revision + 1);
+  return later.some((event) => {
+    const then = canOwe(event) ? endpoints.at(due.endpoint, event.position) : undefined;
+    return then !== undefined && owedBy(event, { recipientRun }, [then]).some(({ as }) => as === "owed");
+  });
+}

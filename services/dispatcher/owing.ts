@@ -1,0 +1,86 @@
+import { urgencies } from "../../projections/deliveries/deliveries.table.ts";
+import type { Delivery } from "../../shared/domain/delivery/delivery.ts";
+import type { EndpointHistory } from "../../shared/domain/endpoint/history.ts";
+import { owedBy } from "../../shared/domain/endpoint/owed.ts";
+import type { RecordedEvent } from "../../shared/domain/event.ts";
+import { type Run, terminalStatuses } from "../../shared/domain/run/run.ts";
+import type { Ledger } from "../../shared/ledger/ledger.ts";
+import type { Next } from "./attempt.ts";
+import type { Due } from "./due.ts";
+import { deliveryStream } from "./order.ts";
+
+type Deps = {
+  ledger: Ledger;
+  endpoints: EndpointHistory;
+  push(due: Due): void;
+  later(endpoint: string, next: Next): void;
+};
+
+const asks = new Set(["run.awaiting_input", "run.awaiting_approval"]);
+/** What may close a wait: by its answer, or by going on without. */
+export const endsWaits: ReadonlySet<string> = new Set([
+  "run.input_given",
+  "run.approved",
+  "run.rejected",
+  "run.resumed",
+  ...terminalStatuses.map((status) => `run.${status}`),
+]);
+
+/** What follows for deliveries from an event that was just heard of. */
+export function openOwing({ ledger, endpoints, push, later }: Deps) {
+  const dueOf = (event: RecordedEvent, endpoint: string): Due => {
+    const workspace = event.meta.workspace ?? "";
+    return {
+      delivery: deliveryStream(ledger.id, workspace, endpoint, event.id),
+      endpoint,
+      source: event.stream,
+      revision: event.revision,
+      position: event.position,
+      workspace,
+      event: event.id,
+      urgency: urgencies.first,
+    };
+  };
+  const knownAt = ({ meta, position }: RecordedEvent) => endpoints.asOf(meta.workspace ?? "", position);
+
+  return {
+    /** Queues what an event owes. Whether a run is somebody's recipient run stands in its stream; it is
+     *  nearly always in memory. */
+    async owe(event: RecordedEvent): Promise<void> {
+      const known = knownAt(event);
+      if (known.length === 0) return;
+      const run = event.stream.startsWith("run-") ? await ledger.find<Run>(event.stream) : undefined;
+      const recipientRun = run?.state.recipientIndex !== undefined;
+      for (const { endpoint, as } of owedBy(event, { recipientRun }, known)) {
+        if (as === "skipped") continue;
+        const firstPauseMs = endpoint.scheduleMs?.[0] ?? 0;
+        if (firstPauseMs > 0 || endpoint.status === "paused") {
+          // Not yet: the views say when.
+          const nextAttemptAtMs = Date.parse(event.meta.recordedAt) + firstPauseMs;
+          later(endpoint.stream, { nextAttemptAtMs, position: event.position });
+        } else {
+          push({ ...dueOf(event, endpoint.stream), fresh: true });
+        }
+      }
+    },
+
+    /** A wait was answered, or is over: what still asks for the answer is looked at, and cancelled. */
+    async answered(event: RecordedEvent): Promise<void> {
+      const known = knownAt(event);
+      if (known.length === 0) return;
+      const run = await ledger.find<Run>(event.stream);
+      if (!run || run.state.waits.resolved.length === 0) return;
+      const { waitId } = event.data;
+      const before = await ledger.history(event.stream, 0, event.revision);
+      const over = before.filter(
+        ({ type, data }) => asks.has(type) && (waitId === undefined || data.waitId === waitId),
+      );
+      for (const wait of over)
+        for (const { stream } of known) {
+          const due = dueOf(wait, stream);
+          const fold = await ledger.find<Delivery>(due.delivery);
+          if (fold?.state.status === "open") push(due);
+        }
+    },
+  };
+}

@@ -1,0 +1,81 @@
+import { afterAttempt, parseRetryAfter } from "../../shared/domain/delivery/retry.ts";
+import type { EndpointVersion } from "../../shared/domain/endpoint/history.ts";
+import type { Proposed } from "../../shared/domain/event.ts";
+import { wireIdOf } from "../../shared/verification/ids.ts";
+import type { AttemptDeps, Next } from "./attempt.ts";
+import type { Due } from "./due.ts";
+import type { Outcome } from "./outcome.ts";
+import { record } from "./record.ts";
+
+type Answered = {
+  number: number;
+  /** How many events the delivery has with this attempt. */
+  events: number;
+  scheduleStep: number;
+  endpoint: EndpointVersion;
+  outcome: Outcome;
+  firstAttemptAt: string | null;
+  runId: string;
+};
+
+const retryPolicy = ({ scheduleMs, policy: { attemptsMax, retriedStatuses } }: EndpointVersion) => ({
+  ...(scheduleMs === null ? {} : { scheduleMs }),
+  ...(attemptsMax === undefined ? {} : { attemptsMax }),
+  ...(retriedStatuses === undefined ? {} : { retriedStatuses }),
+});
+
+/** Records what became of an attempt, and what follows from it. */
+export async function responded(deps: AttemptDeps, due: Due, answered: Answered): Promise<Next> {
+  const { number, scheduleStep, endpoint, outcome, firstAttemptAt, runId } = answered;
+  const nowMs = deps.clock.now();
+  const retryAfterMs = parseRetryAfter(outcome.retryAfter, nowMs);
+  const after = afterAttempt({
+    scheduleStep,
+    outcome: outcome.outcome,
+    random: deps.random(),
+    nowMs,
+    firstAttemptAtMs: firstAttemptAt === null ? nowMs : Date.parse(firstAttemptAt),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...retryPolicy(endpoint),
+    ...(outcome.httpStatus === undefined ? {} : { httpStatus: outcome.httpStatus }),
+    aborted: outcome.directive === "abort",
+  });
+  const nextAttemptAt = after.kind === "retry" ? new Date(after.nextAttemptAtMs).toISOString() : undefined;
+  const httpStatus = outcome.httpStatus;
+  const facts = {
+    ...(httpStatus === undefined ? {} : { httpStatus }),
+    durationMs: Math.round(outcome.durationMs),
+    ...(nextAttemptAt === undefined ? {} : { nextAttemptAt }),
+  };
+  const told = {
+    ...(outcome.responseBytes === undefined ? {} : { responseBytes: outcome.responseBytes }),
+    ...(outcome.directive === undefined ? {} : { directive: outcome.directive }),
+  };
+  const events: Proposed[] = [
+    {
+      type: "delivery.responded",
+      data: {
+        attempt: number,
+        outcome: outcome.outcome,
+        endpoint: wireIdOf(endpoint.stream),
+        ...facts,
+        ...told,
+      },
+      ...(outcome.excerpt ? { content: { excerpt: outcome.excerpt } } : {}),
+    },
+  ];
+  if (after.kind === "exhausted") events.push({ type: "delivery.exhausted", data: {} });
+  if (after.kind === "aborted") events.push({ type: "delivery.cancelled", data: { reason: "aborted" } });
+  const position = await record(deps, due, number, answered.events, events);
+  deps.onAttempt({
+    deliveryId: wireIdOf(due.delivery),
+    endpointId: wireIdOf(due.endpoint),
+    runId,
+    attempt: number,
+    outcome: outcome.outcome,
+    sincePosition: due.position,
+    ...facts,
+  });
+  if (after.kind !== "retry") return {};
+  return { nextAttemptAtMs: after.nextAttemptAtMs, ...(position ? { position } : {}) };
+}
