@@ -4,21 +4,29 @@ import type { JsonObject, Proposed } from "../../shared/domain/event.ts";
 import { type Caller, type Recorded, Refusal } from "../../shared/ledger/command.ts";
 import { Problem } from "../../shared/platform/errors.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
+import { formatCustomHeaders } from "../../shared/webhooks/custom-headers.ts";
 import { checkUrl, type EndpointCommandDeps, readEndpoint } from "./endpoint-commands.ts";
+import { commandShape, type HeadersAsked, headersAfter, headersOf, namedIn } from "./endpoint-headers.ts";
+import { activeKeys, checkFamilies, keeping, newKeyId } from "./endpoint-keys.ts";
 
 /** What is not named stays; `null` takes it away. */
-export type EndpointChange = JsonObject & {
-  url?: string;
-  description?: string | null;
-  scheduleMs?: readonly number[] | null;
-  status?: "enabled" | "disabled";
-};
+export type EndpointChange = JsonObject &
+  HeadersAsked & {
+    url?: string;
+    description?: string | null;
+    scheduleMs?: readonly number[] | null;
+    status?: "enabled" | "disabled";
+    headerFamilies?: readonly string[];
+  };
+/** What of a change the log says as it was said; headers are named there, and are in the vault. */
+type Described = Omit<EndpointChange, "status" | keyof HeadersAsked>;
 type ChangingCaller = Caller & { workspace: string; ifRevision?: number };
 
 /** Everything that an endpoint is, said whole. */
-function described(current: EndpointVersion, change: Omit<EndpointChange, "status">): Proposed {
+function described(current: EndpointVersion, change: Described, own: OwnHeaders): Proposed {
   const { url = current.url, description = current.description, scheduleMs, ...config } = change;
-  const { types, recipientRuns, bodyVersion, secretKeyIds } = current;
+  const { types, recipientRuns, bodyVersion, secretKeyIds, policy, match } = current;
+  const { headersKeyId: _key, headerNames: _names, ...others } = policy;
   const schedule = scheduleMs === undefined ? current.scheduleMs : scheduleMs;
   const data = {
     types,
@@ -26,23 +34,49 @@ function described(current: EndpointVersion, change: Omit<EndpointChange, "statu
     bodyVersion,
     secretKeyIds,
     status: current.status === "disabled" ? "disabled" : "enabled",
+    ...others,
+    ...own.named,
     ...config,
     ...(schedule === null ? {} : { scheduleMs: schedule }),
   };
   const content = {
     ...(url === undefined ? {} : { url }),
     ...(description === undefined || description === null ? {} : { description }),
+    ...(match === undefined ? {} : { match }),
   };
   return { type: "endpoint.updated", data, content };
 }
 
 /** What a change comes to: one event for what the endpoint is, one for whether it is served. */
-function changes(current: EndpointVersion, { status, ...change }: EndpointChange): Proposed[] {
-  const updated = described(current, change);
-  const events = isDeepStrictEqual(updated, described(current, {})) ? [] : [updated];
+function changes(current: EndpointVersion, change: EndpointChange, own: OwnHeaders): Proposed[] {
+  const { status, headers: _headers, bearerToken: _token, ...said } = change;
+  const updated = described(current, said, own);
+  const events = isDeepStrictEqual(updated, described(current, {}, unchanged(current))) ? [] : [updated];
   if (status !== undefined && status !== current.status)
     events.push({ type: `endpoint.${status}`, data: {} });
   return events;
+}
+
+/** What the log is to say of an endpoint's own headers, and what the vault is to keep before it does. */
+type OwnHeaders = { named: { headersKeyId?: string; headerNames?: string[] }; kept: Record<string, string> };
+
+function unchanged({ policy: { headersKeyId, headerNames } }: EndpointVersion): OwnHeaders {
+  const isNamed = headersKeyId !== undefined && headerNames !== undefined;
+  return { named: isNamed ? { headersKeyId, headerNames } : {}, kept: {} };
+}
+
+async function ownHeaders(
+  { secrets }: EndpointCommandDeps,
+  current: EndpointVersion,
+  change: EndpointChange,
+): Promise<OwnHeaders> {
+  if (change.headers === undefined && change.bearerToken === undefined) return unchanged(current);
+  const before = await headersOf(secrets, current);
+  const after = headersAfter(before, change);
+  if (isDeepStrictEqual(before, after)) return unchanged(current);
+  const keyId = newKeyId();
+  const named = namedIn(after, keyId);
+  return { named, kept: "headersKeyId" in named ? { [keyId]: formatCustomHeaders(after) } : {} };
 }
 
 /** Changes an endpoint, and answers with what it is then. The change is made on top of what was read: a lost
@@ -54,6 +88,7 @@ export async function changeEndpoint(
   change: EndpointChange,
 ): Promise<EndpointVersion> {
   if (change.url !== undefined) checkUrl(deps, change.url);
+  const shape = await commandShape(deps.secrets, change);
   for (;;) {
     const current = await readEndpoint(deps.ledger, stream, caller.workspace);
     const { revision } = current;
@@ -61,17 +96,19 @@ export async function changeEndpoint(
     if (!isDeleted && caller.ifRevision !== undefined && caller.ifRevision !== revision)
       throw new Problem("revision_mismatch", `the revision is ${revision}`, { revision });
     // Nothing follows a deletion: the ledger says so, and keeps that it did.
-    const proposals = isDeleted ? [{ type: "endpoint.updated", data: {} }] : changes(current, change);
-    const items = proposals.map((proposed) => ({ proposed, shape: change }));
+    const own = isDeleted ? unchanged(current) : await ownHeaders(deps, current, change);
+    const [key] = change.headerFamilies === undefined ? [] : await activeKeys(deps, current);
+    if (key) checkFamilies(change.headerFamilies, key.signing, "/headerFamilies");
+    const proposals = isDeleted ? [{ type: "endpoint.updated", data: {} }] : changes(current, change, own);
+    const items = proposals.map((proposed) => ({ proposed, shape }));
     if (items.length === 0) return current;
     try {
       const command = { ...caller, ifRevision: revision, operation: "update_endpoint", items };
-      const { events } = await deps.ledger.record(stream, command);
+      const { events } = await keeping(deps.secrets, own.kept, () => deps.ledger.record(stream, command));
       return events.reduce<EndpointVersion>(versionAfter, current);
     } catch (error) {
-      if (isDeletion(error)) throw deleted(stream);
       const overtaken = error instanceof Refusal && error.code === "revision_mismatch";
-      if (!overtaken) throw error;
+      if (!overtaken) throw deletionOr(error, stream);
     }
   }
 }
@@ -86,13 +123,12 @@ export async function deleteEndpoint(
   try {
     return await ledger.record(stream, { ...caller, operation: "delete_endpoint", items });
   } catch (error) {
-    throw isDeletion(error) ? deleted(stream) : error;
+    throw deletionOr(error, stream);
   }
 }
 
-/** Only its deletion keeps an endpoint from being changed or deleted. */
-const isDeletion = (error: unknown): boolean =>
-  error instanceof Refusal && error.code === "transition_not_allowed";
-
-const deleted = (stream: string): Problem =>
-  new Problem("endpoint_deleted", `${wireIdOf(stream)} was deleted.`);
+/** Only its deletion keeps an endpoint from being changed or deleted: that is what the API says then. */
+export const deletionOr = (error: unknown, stream: string): unknown =>
+  error instanceof Refusal && error.code === "transition_not_allowed"
+    ? new Problem("endpoint_deleted", `${wireIdOf(stream)} was deleted.`)
+    : error;

@@ -1,6 +1,5 @@
-import { randomBytes } from "node:crypto";
 import type { Endpoint } from "../../shared/domain/endpoint/endpoint.ts";
-import { owingTypes } from "../../shared/domain/endpoint/events.ts";
+import { runOwingTypes } from "../../shared/domain/endpoint/events.ts";
 import {
   createEndpointHistory,
   type EndpointHistory,
@@ -8,32 +7,38 @@ import {
   versionAfter,
 } from "../../shared/domain/endpoint/history.ts";
 import type { JsonObject } from "../../shared/domain/event.ts";
-import { type Caller, type Item, Refusal } from "../../shared/ledger/command.ts";
+import type { Caller, Item } from "../../shared/ledger/command.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
+import type { Clock } from "../../shared/platform/clock.ts";
 import { Problem } from "../../shared/platform/errors.ts";
-import { keyIdOf, newId, streamOf, typeid } from "../../shared/verification/ids.ts";
-
-/** Where secrets are kept: in the vault, before the log names their keys. */
-export type Secrets = {
-  put(keyId: string, secret: string): Promise<void>;
-  remove(keyId: string): Promise<void>;
-};
+import { newId, streamOf, typeid } from "../../shared/verification/ids.ts";
+import { formatCustomHeaders } from "../../shared/webhooks/custom-headers.ts";
+import { commandShape, type HeadersAsked, headersAfter, namedIn } from "./endpoint-headers.ts";
+import { checkFamilies, keeping, newKeyId, type Secrets, type Signing, secretFor } from "./endpoint-keys.ts";
 
 export type EndpointCommandDeps = {
   ledger: Ledger;
   endpoints: EndpointHistory;
   secrets: Secrets;
-  generateSecret(): string;
+  clock: Pick<Clock, "now">;
+  generateSecret(signing: Signing): string;
   /** Why a URL may not be called, or undefined. */
   refuseTarget(url: string): string | undefined;
   endpointsMax: number;
 };
 
-export type NewEndpoint = JsonObject & { url: string; description?: string };
+export type NewEndpoint = JsonObject &
+  HeadersAsked & {
+    url: string;
+    description?: string;
+    secret?: string;
+    signing?: Signing;
+    headerFamilies?: readonly string[];
+  };
 type CreatingCaller = Caller & { workspace: string; commandId?: string };
 
 /** What an endpoint is served with where nobody said otherwise. */
-const defaults = { types: owingTypes, recipientRuns: false, bodyVersion: 1, status: "enabled" };
+const defaults = { types: runOwingTypes, recipientRuns: false, bodyVersion: 1, status: "enabled" };
 
 export function checkUrl({ refuseTarget }: EndpointCommandDeps, url: string): void {
   const reason = refuseTarget(url);
@@ -47,31 +52,28 @@ export function endpointCreation(deps: EndpointCommandDeps) {
   const reserve = openRoom(deps);
 
   async function create(caller: CreatingCaller, stream: string, body: NewEndpoint) {
-    const { url, description, ...config } = body;
-    const keyId = `key_${keyIdOf(randomBytes(16))}`;
-    const secret = deps.generateSecret();
-    await secrets.put(keyId, secret);
+    const { url, description, secret: own, signing: asked, headers, bearerToken, ...config } = body;
+    const { secret, signing } = secretFor(deps.generateSecret, { secret: own, signing: asked }, "v1");
+    checkFamilies(config.headerFamilies, signing, "/headerFamilies");
+    const [keyId, headersKeyId] = [newKeyId(), newKeyId()];
+    const custom = headersAfter({}, { headers, bearerToken });
+    const named = namedIn(custom, headersKeyId);
     const item: Item = {
       proposed: {
         type: "endpoint.created",
-        data: { ...defaults, ...config, secretKeyIds: [keyId] },
+        data: { ...defaults, ...config, ...named, secretKeyIds: [keyId] },
         content: description === undefined ? { url } : { url, description },
       },
-      shape: body,
+      shape: await commandShape(secrets, body),
     };
-    try {
-      const command = { ...caller, operation: "create_endpoint", items: [item] };
-      const recorded = await ledger.create("endpoint", command, stream);
-      if (recorded.replayed) await secrets.remove(keyId);
-      const [created] = recorded.events;
-      if (!created) throw new Error("a creation recorded nothing");
-      const version = versionAfter(undefined, created);
-      return { recorded, version, secret: recorded.replayed ? null : secret };
-    } catch (error) {
-      // Nothing names the key. Where the outcome is unknown something might, so it stays.
-      if (error instanceof Refusal) await secrets.remove(keyId);
-      throw error;
-    }
+    const command = { ...caller, operation: "create_endpoint", items: [item] };
+    const hasHeaders = "headersKeyId" in named;
+    const kept = { [keyId]: secret, ...(hasHeaders ? { [headersKeyId]: formatCustomHeaders(custom) } : {}) };
+    const recorded = await keeping(secrets, kept, () => ledger.create("endpoint", command, stream));
+    const [created] = recorded.events;
+    if (!created) throw new Error("a creation recorded nothing");
+    const version = versionAfter(undefined, created);
+    return { recorded, version, secret: recorded.replayed ? null : secret };
   }
 
   return async (caller: CreatingCaller, body: NewEndpoint) => {

@@ -1,9 +1,8 @@
 import { z } from "zod";
 import { type EndpointRow, listEndpoints } from "../../projections/endpoints/endpoints.table.ts";
-import { owingTypes } from "../../shared/domain/endpoint/events.ts";
-import type { EndpointVersion } from "../../shared/domain/endpoint/history.ts";
 import { lastPosition } from "../../shared/intake/creation.ts";
-import { isWireId, streamOf, wireIdOf } from "../../shared/verification/ids.ts";
+import { streamOf, wireIdOf } from "../../shared/verification/ids.ts";
+import { EndpointChangeBody, NewEndpointBody } from "./endpoint-body.ts";
 import { changeEndpoint, deleteEndpoint, type EndpointChange } from "./endpoint-changes.ts";
 import {
   type EndpointCommandDeps,
@@ -11,88 +10,12 @@ import {
   type NewEndpoint,
   readEndpoint,
 } from "./endpoint-commands.ts";
+import { EndpointJson, EndpointParams, endpointJson } from "./endpoint-json.ts";
 import { endpointExample, pageExample } from "./examples.ts";
 import { writeHeaders, writing } from "./recording.ts";
 import { answer, commandOf, commandOnTopOf, type Route, route, taggedAnswer } from "./route.ts";
 import type { ReadDeps } from "./runs.ts";
 import { answerList, listing, listQuery, minPositionQuery, pageOf } from "./views.ts";
-
-const EndpointParams = z.strictObject({
-  endpointId: z.string().refine((id) => isWireId("endpoint", id), "must be the id of an endpoint"),
-});
-const Types = z
-  .array(z.enum(owingTypes as [string, ...string[]]))
-  .min(1)
-  .max(owingTypes.length);
-
-const Url = z.string().min(1).max(2048);
-const Description = z.string().max(5000);
-const ScheduleMs = z.array(z.int().min(0)).min(1).max(20);
-const settings = {
-  types: Types.optional().describe("What it hears of; every end and every wait, unless said."),
-  recipientRuns: z.boolean().optional().describe("Whether it hears of the ends of recipient runs too."),
-  status: z.enum(["enabled", "disabled"]).optional(),
-};
-const NewEndpointBody = z.strictObject({
-  url: Url,
-  ...settings,
-  scheduleMs: ScheduleMs.optional().describe("Pauses before the first, second … attempt."),
-  bodyVersion: z.literal(1).optional(),
-  description: Description.optional(),
-});
-const EndpointChangeBody = z.strictObject({
-  url: Url.optional(),
-  ...settings,
-  scheduleMs: ScheduleMs.nullable().optional().describe("`null` for the usual pauses."),
-  description: Description.nullable().optional().describe("`null` takes it away."),
-});
-
-export const EndpointJson = z
-  .strictObject({
-    id: z.string(),
-    url: z.string().optional(),
-    description: z.string().optional(),
-    types: z.array(z.string()),
-    recipientRuns: z.boolean(),
-    bodyVersion: z.int(),
-    status: z.string(),
-    scheduleMs: z.array(z.int()).nullable(),
-    revision: z.int(),
-    createdAt: z.string(),
-    updatedAt: z.string(),
-  })
-  .meta({ id: "WebhookEndpoint" });
-
-function endpointJson(
-  id: string,
-  version: Omit<EndpointVersion, "stream" | "position" | "events"> | EndpointRow,
-) {
-  const {
-    types,
-    recipientRuns,
-    bodyVersion,
-    status,
-    scheduleMs,
-    revision,
-    createdAt,
-    updatedAt,
-    url,
-    description,
-  } = version;
-  return {
-    id,
-    url,
-    description,
-    types,
-    recipientRuns,
-    bodyVersion,
-    status,
-    scheduleMs,
-    revision,
-    createdAt,
-    updatedAt,
-  };
-}
 
 type Deps = ReadDeps & EndpointCommandDeps;
 
@@ -110,7 +33,13 @@ export function endpointRoutes(deps: Deps): Route[] {
       responses: {
         201: z.strictObject({ endpoint: EndpointJson, secret: z.string().nullable(), position: z.string() }),
       },
-      problems: [...writing, "target_not_allowed", "endpoint_limit", "idempotency_conflict"],
+      problems: [
+        ...writing,
+        "target_not_allowed",
+        "header_not_allowed",
+        "endpoint_limit",
+        "idempotency_conflict",
+      ],
       example: {
         body: { url: endpointExample.url, types: endpointExample.types },
         answer: {
@@ -127,7 +56,7 @@ export function endpointRoutes(deps: Deps): Route[] {
           ...writeHeaders(version.position, recorded.replayed),
           Location: `/v1/webhook-endpoints/${id}`,
         };
-        const endpoint = endpointJson(id, version);
+        const endpoint = await endpointJson(deps, id, version);
         return answer(201, { endpoint, secret, position: `${version.position}` }, headers);
       },
     }),
@@ -145,7 +74,7 @@ export function endpointRoutes(deps: Deps): Route[] {
         answerList<EndpointRow>(deps, call, {
           view: "listWebhookEndpoints",
           orderOf: (row) => row.createdPosition,
-          json: (row) => endpointJson(row.id, row),
+          json: (row) => endpointJson(deps, row.id, row),
           read: (workspace, paging) => listEndpoints(views.rows, workspace, paging),
         }),
     }),
@@ -166,7 +95,8 @@ export function endpointRoutes(deps: Deps): Route[] {
       async handle(call) {
         const stream = streamOf(call.params.endpointId);
         const version = await readEndpoint(ledger, stream, call.principal.workspace);
-        return taggedAnswer(call, version.revision, endpointJson(call.params.endpointId, version));
+        const body = await endpointJson(deps, call.params.endpointId, version);
+        return taggedAnswer(call, version.revision, body);
       },
     }),
     route({
@@ -177,7 +107,13 @@ export function endpointRoutes(deps: Deps): Route[] {
       permission: "webhooks:write",
       request: { params: EndpointParams, body: EndpointChangeBody, headers: ["If-Match"] },
       responses: { 200: EndpointJson },
-      problems: [...writing, "target_not_allowed", "endpoint_deleted", "revision_mismatch"],
+      problems: [
+        ...writing,
+        "target_not_allowed",
+        "header_not_allowed",
+        "endpoint_deleted",
+        "revision_mismatch",
+      ],
       example: {
         body: { status: "disabled" },
         answer: { ...endpointExample, status: "disabled", revision: 1 },
@@ -186,7 +122,8 @@ export function endpointRoutes(deps: Deps): Route[] {
         const { endpointId } = call.params;
         const change = call.body as EndpointChange;
         const version = await changeEndpoint(deps, commandOnTopOf(call), streamOf(endpointId), change);
-        return answer(200, endpointJson(endpointId, version), writeHeaders(version.position, false));
+        const body = await endpointJson(deps, endpointId, version);
+        return answer(200, body, writeHeaders(version.position, false));
       },
     }),
     route({

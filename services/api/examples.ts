@@ -131,6 +131,28 @@ export const stepExample = {
   updatedAt: "2026-07-01T12:00:02.003Z",
 };
 
+export const signingKeyExample = { id: "key_k3x9v0a1b2", signing: "v1", publicKey: null, until: null };
+export const rotatedExample = {
+  endpointId: "endpoint_01m7xy96c0exs970rd7f9qt4ve",
+  keyId: signingKeyExample.id,
+  signing: "v1",
+  secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+  publicKey: null,
+  overlapUntil: "2026-07-01T13:00:00.000Z",
+  position: "18",
+};
+export const publicKeyExample = {
+  kty: "OKP",
+  crv: "Ed25519",
+  alg: "EdDSA",
+  use: "sig",
+  kid: signingKeyExample.id,
+  x: "1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4",
+  publicKey: "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=",
+  validFrom: "2026-07-01T11:59:00.000Z",
+  validUntil: null,
+};
+
 export const endpointExample = {
   id: "endpoint_01m7xy96c0exs970rd7f9qt4ve",
   url: "https://example.com/webhooks",
@@ -139,6 +161,9 @@ export const endpointExample = {
   bodyVersion: 1,
   status: "enabled",
   scheduleMs: null,
+  headerFamilies: [],
+  headerNames: [],
+  signingKeys: [signingKeyExample],
   revision: 0,
   createdAt: "2026-07-01T11:59:00.000Z",
   updatedAt: "2026-07-01T11:59:00.000Z",

@@ -135,6 +135,12 @@ export const catalogue = {
     description: "The webhook endpoint was deleted; nothing follows that.",
     permanent: true,
   },
+  secret_limit: {
+    status: 409,
+    title: "Too many signing secrets",
+    description:
+      "As many secrets sign for the endpoint as can at once. End their overlap, or wait for its end.",
+  },
   position_moved: {
     status: 410,
     title: "Position moved",
@@ -191,6 +197,11 @@ export const catalogue = {
     status: 422,
     title: "Target not allowed",
     description: "Webhooks go to `https` and public addresses, and to those that the operator allows.",
+  },
+  header_not_allowed: {
+    status: 422,
+    title: "Header not allowed",
+    description: "The ledger says this header itself, or nobody may: an endpoint's own has another name.",
   },
   rate_limited: {
     status: 429,

@@ -1,5 +1,6 @@
 import { accessRoutes } from "./access.ts";
 import { deliveryRoutes } from "./deliveries.ts";
+import { endpointSecretRoutes } from "./endpoint-secret-routes.ts";
 import { endpointRoutes } from "./endpoints.ts";
 import { type FeedDeps, feedRoute } from "./feed.ts";
 import { metaRoutes } from "./meta.ts";
@@ -8,8 +9,13 @@ import { type RecordDeps, recordRoutes } from "./record-routes.ts";
 import type { Route } from "./route.ts";
 import { runPartRoutes } from "./run-parts.ts";
 import { runReadRoutes } from "./runs.ts";
+import { type WebhookKeyDeps, webhookKeyRoutes } from "./webhook-keys.ts";
 
-export type TableDeps = Parameters<typeof endpointRoutes>[0] & FeedDeps & OperationDeps & RecordDeps;
+export type TableDeps = Parameters<typeof endpointRoutes>[0] &
+  FeedDeps &
+  OperationDeps &
+  RecordDeps &
+  WebhookKeyDeps;
 
 /** Every operation of the API, the busiest first: that is the order in which Express looks. */
 export function routeTable(deps: TableDeps): readonly Route[] {
@@ -20,7 +26,9 @@ export function routeTable(deps: TableDeps): readonly Route[] {
     feedRoute(deps),
     ...deliveryRoutes(deps),
     ...endpointRoutes(deps),
+    ...endpointSecretRoutes(deps),
     ...accessRoutes(deps),
+    ...webhookKeyRoutes(deps),
     ...operationRoutes(deps),
     ...metaRoutes(() => table, deps.version),
   ];

@@ -45,6 +45,9 @@ describe("creating a webhook endpoint", () => {
       bodyVersion: 1,
       status: "enabled",
       scheduleMs: null,
+      headerFamilies: [],
+      headerNames: [],
+      signingKeys: [{ id: expect.stringMatching(/^key_/), signing: "v1", publicKey: null, until: null }],
       revision: 0,
       createdAt: expect.any(String),
       updatedAt: endpoint.createdAt,
@@ -120,7 +123,6 @@ describe("creating a webhook endpoint", () => {
       "an unknown type": refused({ types: ["run.started"] }, "422 invalid_body /types/0"),
       "no types": refused({ types: [] }, "422 invalid_body /types"),
       "another body version": refused({ bodyVersion: 2 }, "422 invalid_body /bodyVersion"),
-      "a secret of its own": refused({ secret: "whsec_a" }, "422 invalid_body /secret"),
       "a pause below zero": refused({ scheduleMs: [-1] }, "422 invalid_body /scheduleMs/0"),
       "a health that only the ledger knows": refused({ status: "paused" }, "422 invalid_body /status"),
     });
