@@ -60,6 +60,8 @@ const mayImport: Record<string, readonly string[]> = {
   ],
   // The demo is a stranger: it starts the server as anybody would and speaks HTTP with it.
   demo: ["url services/main.ts"],
+  // Examples are strangers too: they know what the package exports, by its name, and no path of ours.
+  examples: [],
   // What stands on a server is measured on the one that the tests start.
   bench: ["shared", "projections", "services", "test/support/servers"],
 };
@@ -69,7 +71,13 @@ const isRoot = (path: string) =>
   /^services\/[^/]+\.ts$/.test(path) || path === "services/projector/worker.ts";
 
 /** What a room may import of npm and Node; one that is not listed: Node and package.json's `dependencies`. */
-const mayUse: Record<string, RegExp> = { "shared/domain": /^zod$/, bench: /./, demo: /./ };
+const mayUse: Record<string, RegExp> = {
+  "shared/domain": /^zod$/,
+  // What their readers use.
+  examples: /^(node:\w+|express|fastify|pg|runledger\/receiver)$/,
+  bench: /./,
+  demo: /./,
+};
 
 const roomOf = (path: string): string => /^(?:shared|services)\/[^/]+(?=\/)|^[^/]+/.exec(path)?.[0] ?? path;
 const allowed = (room: string): readonly string[] =>
@@ -113,7 +121,7 @@ const refused = ({ path, imports }: Source, allows: Allows): string[] =>
     .filter((named) => !allows(path, named))
     .map(({ kind, file, specifier }) => `${kind} ${file ?? specifier}`);
 
-const sources = sourcesIn("shared", "projections", "services", "bench", "demo");
+const sources = sourcesIn("shared", "projections", "services", "bench", "demo", "examples");
 const tests = sourcesIn("test");
 const all = [...sources, ...tests];
 const shipped = sourcesIn("shared", "projections", "services");
