@@ -182,7 +182,13 @@ describe("what docs/operating.md names", () => {
 
   it("has every variable of the engines, and no variable that is not there", () => {
     const { limits, isLoopback: _, ...general } = parseConfig({});
-    const known = [...Object.keys(general), ...Object.keys(limits), "firstKey", "secretsKey"].map(nameOf);
+    const known = [
+      ...Object.keys(general),
+      ...Object.keys(limits),
+      "firstKey",
+      "secretsKey",
+      "secretsKeyNext",
+    ].map(nameOf);
     const ofEngines = Object.keys(engines).map(nameOf);
     expect([...variables].filter((name) => !known.includes(name) && !ofEngines.includes(name))).toEqual([]);
     expect(

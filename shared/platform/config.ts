@@ -46,6 +46,8 @@ const general = {
   data: folder.default(() => resolve("data")),
   firstKey: apiKey.optional(),
   secretsKey: key32.optional(),
+  /** What the vault is sealed under by `npm run reseal`. */
+  secretsKeyNext: key32.optional(),
   webhookAllow: cidrs.optional(),
   corsOrigins: origins.default([]),
   shutdownMs: integer(0, DAY_MS).default(10_000),
@@ -71,7 +73,7 @@ const settings = new Map(
 );
 /** Of these no value is ever shown. */
 const SECRET = new Set(
-  ["firstKey", "secretsKey", "eventStoreUrl", "postgresUrl", "kafkaPassword"].map(nameOf),
+  ["firstKey", "secretsKey", "secretsKeyNext", "eventStoreUrl", "postgresUrl", "kafkaPassword"].map(nameOf),
 );
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -6,6 +6,7 @@ import {
   linkSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeSync,
@@ -15,10 +16,12 @@ import { KEY_BYTES } from "./sealed.ts";
 import { UnusableVault } from "./vault.ts";
 
 export const KEY_FILE = "vault.key";
+/** Where the key that is to take its place waits. */
+export const NEXT_KEY_FILE = "vault.key.next";
 
 /** The key in the folder's key file; undefined where there is none. A key that others can read is none. */
-export function findKey(folder: string): Buffer | undefined {
-  const path = join(folder, KEY_FILE);
+export function findKey(folder: string, file = KEY_FILE): Buffer | undefined {
+  const path = join(folder, file);
   if (!existsSync(path)) return undefined;
   const mode = statSync(path).mode & 0o777;
   if ((mode & 0o077) !== 0) {
@@ -40,8 +43,8 @@ export function findKey(folder: string): Buffer | undefined {
 
 /** Makes a key file with a new random key. It appears as a whole, durably, and never in the place of another:
  *  who comes second uses the first one's key. */
-export function makeKey(folder: string): Buffer {
-  const path = join(folder, KEY_FILE);
+export function makeKey(folder: string, file = KEY_FILE): Buffer {
+  const path = join(folder, file);
   const temporary = `${path}.${randomBytes(6).toString("hex")}`;
   try {
     writeDurably(temporary, `${randomBytes(KEY_BYTES).toString("hex")}\n`);
@@ -54,9 +57,15 @@ export function makeKey(folder: string): Buffer {
   } finally {
     rmSync(temporary, { force: true });
   }
-  const key = findKey(folder);
+  const key = findKey(folder, file);
   if (!key) throw new UnusableVault(`${path} was removed while it was made`);
   return key;
+}
+
+/** The key that waits takes the other's place, durably. */
+export function adoptNextKey(folder: string): void {
+  renameSync(join(folder, NEXT_KEY_FILE), join(folder, KEY_FILE));
+  syncFolder(folder);
 }
 
 function writeDurably(path: string, text: string): void {

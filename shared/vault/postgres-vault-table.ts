@@ -12,12 +12,18 @@ const steps = [
   )`,
 ];
 
+/** An entry that is always the same: it opens only under the key that the vault was made with. Its bytes are
+ *  others once the vault was sealed under another key. */
+export const CHECK = "check";
+
 type SealedEntry = { name: string; sealed: Buffer };
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html: disk_full. */
 const DISK_FULL = "53100";
 /** A notification has less than 8,000 bytes. */
 const NOTICE_BYTES_MAX = 4000;
+
+const UNCHANGED = `SELECT FROM vault_entries WHERE name = '${CHECK}' AND sealed =`;
 
 /** The statements that the vault is made of: what they see is sealed. */
 export async function openVaultTable(postgres: Postgres) {
@@ -36,15 +42,17 @@ export async function openVaultTable(postgres: Postgres) {
     channel,
     find,
     /** Keeps those whose names are free, all in one statement, and answers with what each name has then.
-     *  Sorted, so that two processes wait for each other in one order. */
-    async keep(entries: readonly SealedEntry[]): Promise<Map<string, Buffer>> {
+     *  Where the check is another one than was seen nothing is kept. Sorted, so that two processes wait for
+     *  each other in one order. */
+    async keep(entries: readonly SealedEntry[], seen?: Buffer): Promise<Map<string, Buffer>> {
       const own = new Map(entries.map(({ name, sealed }) => [name, sealed]));
       try {
         const kept = await postgres.query<{ name: string }>(
           `INSERT INTO vault_entries
-           SELECT * FROM unnest($1::text[], $2::bytea[]) AS put (name, sealed) ORDER BY name COLLATE "C"
-           ON CONFLICT DO NOTHING RETURNING name`,
-          [[...own.keys()], [...own.values()]],
+           SELECT * FROM unnest($1::text[], $2::bytea[]) AS put (name, sealed)
+           WHERE $3::bytea IS NULL OR EXISTS (${UNCHANGED} $3)
+           ORDER BY name COLLATE "C" ON CONFLICT DO NOTHING RETURNING name`,
+          [[...own.keys()], [...own.values()], seen ?? null],
         );
         const mine = new Set(kept.map(({ name }) => name));
         const others = [...own.keys()].filter((name) => !mine.has(name));
@@ -77,14 +85,15 @@ export async function openVaultTable(postgres: Postgres) {
       );
       return row;
     },
-    /** Several processes note heads: the furthest stays. */
-    async keepHead(position: bigint, leaf: Uint8Array, code: Uint8Array): Promise<void> {
+    /** Several processes note heads: the furthest stays. Nothing is noted where the check is another one. */
+    async keepHead(position: bigint, leaf: Uint8Array, code: Uint8Array, seen: Buffer): Promise<void> {
       await postgres.query(
-        `INSERT INTO vault_head AS kept VALUES (1, $1, $2, $3)
+        `INSERT INTO vault_head AS kept
+         SELECT 1, $1::bigint, $2::bytea, $3::bytea WHERE EXISTS (${UNCHANGED} $4)
          ON CONFLICT (one) DO UPDATE
          SET position = excluded.position, leaf = excluded.leaf, code = excluded.code
          WHERE kept.position < excluded.position`,
-        [position, leaf, code],
+        [position, leaf, code, seen],
       );
     },
   };

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Postgres } from "../postgres/postgres.ts";
 import { headText } from "./head-text.ts";
 import { openKeptSecrets } from "./kept-secrets.ts";
-import { openVaultTable } from "./postgres-vault-table.ts";
+import { CHECK, openVaultTable } from "./postgres-vault-table.ts";
 import { bytesOf, checkKept, openPutQueue, ownName, type Put, secretName } from "./put-queue.ts";
 import { authenticate, isAuthentic, KEY_BYTES, seal, unseal } from "./sealed.ts";
 import { DamagedVault, UnusableVault, type Vault } from "./vault.ts";
@@ -16,8 +16,6 @@ export type PostgresVaultOptions = {
   cachedMs?: number;
 };
 
-/** An entry that is always the same: it opens only under the key that the vault was made with. */
-const CHECK = "check";
 const ENTRIES_PAGE = 1000;
 
 /** The vault in a table of PostgreSQL, for several processes. Every value is sealed with AES-256-GCM under
@@ -30,8 +28,9 @@ export async function openPostgresVault(
   if (key.byteLength !== KEY_BYTES) throw new RangeError(`a vault's key has ${KEY_BYTES} bytes`);
   const place = `the vault in the schema ${postgres.schema}`;
   const table = await openVaultTable(postgres);
-  const check = await table.keep([{ name: CHECK, sealed: seal(key, CHECK, Buffer.from(CHECK)) }]);
-  if (unseal(key, CHECK, check.get(CHECK) ?? Buffer.alloc(0))?.toString() !== CHECK)
+  const found = await table.keep([{ name: CHECK, sealed: seal(key, CHECK, Buffer.from(CHECK)) }]);
+  const check = found.get(CHECK) ?? Buffer.alloc(0);
+  if (unseal(key, CHECK, check)?.toString() !== CHECK)
     throw new UnusableVault(`${place} was made under another key than that of RUNLEDGER_SECRETS_KEY`);
 
   const cached = openKeptSecrets(cachedMax, cachedMs);
@@ -50,6 +49,15 @@ export async function openPostgresVault(
     return secret;
   }
 
+  /** What was sealed under another key meanwhile is not damaged: this process has the old one. */
+  async function checkUnchanged(): Promise<void> {
+    const [now] = await table.find([CHECK]);
+    if (!now?.[1].equals(check))
+      throw new UnusableVault(
+        `${place} was sealed under another key: start this process again, with that one`,
+      );
+  }
+
   async function readAll(names: readonly string[]): Promise<Map<string, Buffer>> {
     const found = new Map<string, Buffer>();
     const missing = names.filter((name) => {
@@ -60,6 +68,7 @@ export async function openPostgresVault(
     if (missing.length === 0) return found;
     const before = removals;
     for (const [name, sealed] of await table.find(missing)) {
+      if (!unseal(key, name, sealed)) await checkUnchanged();
       const secret = open(name, sealed);
       found.set(name, secret);
       if (removals === before) cached.set(name, secret);
@@ -73,7 +82,10 @@ export async function openPostgresVault(
       const before = removals;
       const sealed = batch.map(({ name, secret }) => ({ name, sealed: seal(key, name, secret) }));
       const kept = new Map<string, Buffer>();
-      for (const [name, found] of await table.keep(sealed)) {
+      const there = await table.keep(sealed, check);
+      if (there.size < batch.length) await checkUnchanged();
+      for (const [name, found] of there) {
+        if (!unseal(key, name, found)) await checkUnchanged();
         const secret = open(name, found);
         kept.set(name, secret);
         if (removals === before) cached.set(name, secret);
@@ -130,7 +142,7 @@ export async function openPostgresVault(
       return { position: row.position, leaf: row.leaf };
     },
     keepHead: (position, leaf) =>
-      table.keepHead(position, leaf, authenticate(key, headText(`${position}`, leaf))),
+      table.keepHead(position, leaf, authenticate(key, headText(`${position}`, leaf)), check),
     async close() {
       await puts.idle();
       await stopListening();

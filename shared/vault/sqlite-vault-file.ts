@@ -1,7 +1,7 @@
 import { chmodSync, closeSync, existsSync, openSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { findKey, KEY_FILE, makeKey } from "./key-file.ts";
+import { findKey, KEY_FILE, makeKey, NEXT_KEY_FILE } from "./key-file.ts";
 import { seal, unseal } from "./sealed.ts";
 import { UnusableVault } from "./vault.ts";
 
@@ -112,5 +112,7 @@ function checkHeader(db: DatabaseSync, path: string): void {
 function checkKey(db: DatabaseSync, path: string, key: Uint8Array, source: string): void {
   const sealed = db.prepare("SELECT sealed FROM entries WHERE name = ?").get(CHECK)?.sealed;
   if (sealed instanceof Uint8Array && unseal(key, CHECK, sealed)?.toString() === CHECK) return;
-  throw new UnusableVault(`${path} was made under another key than that of ${source}`);
+  const isCutShort = existsSync(join(dirname(path), NEXT_KEY_FILE));
+  const wayOn = isCutShort ? ": `npm run reseal` was cut short, run it again" : "";
+  throw new UnusableVault(`${path} was made under another key than that of ${source}${wayOn}`);
 }

@@ -4,6 +4,9 @@ export type KeptHead = { position: bigint; leaf: Buffer };
 /** A secret, and what a vault calls it. */
 export type Entry = { name: string; secret: Buffer };
 
+/** From one key of a vault to another. */
+export type Resealing = { from: Uint8Array; to: Uint8Array };
+
 /** What is secret and so never enters the log: signing secrets and other keys, each under an id that the log
  *  may name. At rest everything is encrypted, bound to its id. What cannot be decrypted, or was changed, is
  *  DamagedVault. */

@@ -70,6 +70,7 @@ describe("the configuration", () => {
     ["RUNLEDGER_DATA", "some where", { data: resolve("some where") }],
     ["RUNLEDGER_FIRST_KEY", KEY, { firstKey: KEY }],
     ["RUNLEDGER_SECRETS_KEY", "aB".repeat(32), { secretsKey: Buffer.alloc(32, 0xab) }],
+    ["RUNLEDGER_SECRETS_KEY_NEXT", "ab".repeat(32), { secretsKeyNext: Buffer.alloc(32, 0xab) }],
     ["RUNLEDGER_SECRETS_KEY", Buffer.alloc(32, 7).toString("base64"), { secretsKey: Buffer.alloc(32, 7) }],
     [
       "RUNLEDGER_SECRETS_KEY",
@@ -177,6 +178,7 @@ describe("a bad value is refused with what it must be", () => {
       ],
       "rl_<workspace",
     ],
+    ["RUNLEDGER_SECRETS_KEY_NEXT", ["ab".repeat(31)], "32 bytes in base64, or as 64 hex digits"],
     [
       "RUNLEDGER_SECRETS_KEY",
       ["", SECRET.slice(1), `${SECRET}==`, "ab".repeat(31), "zz".repeat(32), "ab".repeat(33)],
