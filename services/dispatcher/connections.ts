@@ -1,6 +1,6 @@
 import { type AgentOptions, Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
-import { Socket } from "node:net";
+import { isIP, Socket } from "node:net";
 import { type AllowList, mayCall } from "../../shared/webhooks/targets.ts";
 import { BlockedTarget, type Resolve, vettedLookup } from "./lookup.ts";
 
@@ -13,13 +13,24 @@ export type ConnectionOptions = {
   resolve?: Resolve;
 };
 
+/** How far a connection has come; a request that has none yet waits for it. */
+export type Phase = "waiting" | "lookup" | "connect" | "handshake" | "open";
+
+/** We have waited long enough. */
+export class TookTooLong extends Error {}
+
+/** How long each step to a connection may take, in milliseconds. */
+export type PhaseTimeouts = { lookup: number; connect: number; handshake: number };
+
 /** How long a connection that nobody uses is kept, unless the receiver announces less. */
 const IDLE_MS = 30_000;
 
 /** Connections only to where webhooks may go: their names are vetted as they are resolved, and their
  *  addresses once more when they stand. `kept` are used again, `fresh` once. No proxy stands in between,
  *  whatever the environment says. */
-export function openConnections({ allow, socketsMax, socketsPerOriginMax, resolve }: ConnectionOptions) {
+export function openConnections(options: ConnectionOptions, timeouts: PhaseTimeouts) {
+  const { allow, socketsMax, socketsPerOriginMax, resolve } = options;
+  const phases = new WeakMap<Socket, Phase>();
   let open = 0;
   const shared: AgentOptions = {
     maxSockets: socketsPerOriginMax,
@@ -44,9 +55,9 @@ export function openConnections({ allow, socketsMax, socketsPerOriginMax, resolv
 
   function guard<Kind extends HttpAgent>(agent: Kind, protocol: string): Kind {
     const connect = agent.createConnection.bind(agent);
-    agent.createConnection = (options, callback) => {
+    agent.createConnection = (to, callback) => {
       if (open >= socketsMax) closeIdle();
-      const socket = connect(options, callback);
+      const socket = connect(to, callback);
       if (!(socket instanceof Socket)) return socket;
       open++;
       socket.once("close", () => open--);
@@ -56,24 +67,45 @@ export function openConnections({ allow, socketsMax, socketsPerOriginMax, resolv
         if (remoteAddress === undefined || mayCall(remoteAddress, protocol, allow)) return;
         socket.destroy(new BlockedTarget(`connected to ${remoteAddress}, which may not be called`));
       });
+      time(socket, isIP(to.host ?? "") === 0 ? "lookup" : "connect", protocol === "https:");
       return socket;
     };
     return agent;
   }
 
-  /** Node keeps idle connections for each origin and lets none of them go for another's sake. */
+  /** Each step has a time of its own; one that takes longer is the last. */
+  function time(socket: Socket, first: Phase & keyof PhaseTimeouts, isSecure: boolean): void {
+    let late: NodeJS.Timeout | undefined;
+    const enter = (phase: Phase): void => {
+      clearTimeout(late);
+      if (socket.destroyed) return; // It keeps the step that it ended in.
+      phases.set(socket, phase);
+      if (phase === "open" || phase === "waiting") return;
+      late = setTimeout(() => socket.destroy(new TookTooLong(`${phase} took too long`)), timeouts[phase]);
+    };
+    enter(first);
+    socket.once("lookup", (error: Error | null) => error ?? enter("connect"));
+    socket.once("connect", () => enter(isSecure ? "handshake" : "open"));
+    socket.once("secureConnect", () => enter("open"));
+    socket.once("close", () => clearTimeout(late));
+  }
+
+  /** Node keeps idle connections for each origin and lets none of them go for another's sake. The one of an
+   *  origin that has had no request for long goes first. */
   function closeIdle(): void {
-    const idle = [agents.kept.http, agents.kept.https].flatMap(({ freeSockets }) =>
-      Object.values(freeSockets),
-    );
-    idle
-      .flatMap((sockets) => sockets ?? [])
-      .find((socket) => !socket.destroyed)
-      ?.destroy();
+    for (const { freeSockets } of [agents.kept.http, agents.kept.https])
+      for (const name in freeSockets)
+        for (const socket of freeSockets[name] ?? [])
+          if (!socket.destroyed) {
+            socket.destroy();
+            return;
+          }
   }
 
   return {
     ...agents,
+    /** How far a request's connection has come, or had when it ended. */
+    phaseOf: (socket: Socket | undefined): Phase => (socket && phases.get(socket)) ?? "waiting",
     close(): void {
       for (const pair of [agents.kept, agents.fresh]) {
         pair.http.destroy();
@@ -82,3 +114,5 @@ export function openConnections({ allow, socketsMax, socketsPerOriginMax, resolv
     },
   };
 }
+
+export type Connections = ReturnType<typeof openConnections>;

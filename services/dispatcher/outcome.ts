@@ -1,5 +1,5 @@
-import type { IncomingMessage } from "node:http";
-import { type RequestError, TimeoutError } from "got";
+import type { Answer } from "./answer.ts";
+import { type Phase, TookTooLong } from "./connections.ts";
 import { BlockedTarget } from "./lookup.ts";
 
 /** What became of one attempt. */
@@ -20,15 +20,18 @@ export type Outcome = {
   httpStatus?: number;
   /** The header as it came. */
   retryAfter?: string;
+  /** What the receiver asks for in `webhook-delivery`: nothing more to this endpoint, or not this message
+   *  again. */
+  directive?: Directive;
   /** How long it took, in milliseconds with fractions. */
   durationMs: number;
+  /** How much was read of the response's body; absent where it had none. */
+  responseBytes?: number;
   /** The beginning of the response's body, as text. */
   excerpt?: string;
 };
 export type OutcomeWord = Outcome["outcome"];
-
-/** What the receiver answered, as far as it did. */
-export type Answer = { response?: IncomingMessage; excerpt: string };
+export type Directive = "disable" | "abort";
 
 const isSuccess = (status: number | undefined): boolean =>
   status !== undefined && status >= 200 && status <= 299;
@@ -44,27 +47,42 @@ const isWhole = ({ response }: Answer): boolean =>
 
 /** An attempt that ended with an error. A status that refuses is known once it was sent; one that accepts
  *  counts only with the end of its answer: until then the receiver has not finished accepting. */
-export function failed(error: RequestError, answer: Answer, isHttps: boolean, durationMs: number): Outcome {
+export function failed(error: Error, phase: Phase, answer: Answer, durationMs: number): Outcome {
   const status = answer.response?.statusCode;
   // What a receiver sends after a whole answer, or does to its connection, is no part of the answer.
   if (isWhole(answer)) return answered(answer, durationMs);
   if (status !== undefined && !isSuccess(status)) return said("http_error", answer, durationMs);
-  return said(wordFor(error, status !== undefined, isHttps), answer, durationMs);
+  return said(wordFor(error, phase, status !== undefined), answer, durationMs);
 }
 
-function said(outcome: OutcomeWord, { response, excerpt }: Answer, durationMs: number): Outcome {
-  const httpStatus = response?.statusCode;
-  const retryAfter = response?.headers["retry-after"];
+function said(outcome: OutcomeWord, { response, bytes, excerpt }: Answer, durationMs: number): Outcome {
+  if (!response) return { outcome, durationMs };
+  const { statusCode: httpStatus, headers } = response;
+  const retryAfter = isSuccess(httpStatus) ? undefined : headers["retry-after"];
+  const directive = directiveOf(headers["webhook-delivery"], outcome);
   return {
     outcome,
     durationMs,
     ...(httpStatus === undefined ? {} : { httpStatus }),
-    ...(retryAfter === undefined || isSuccess(httpStatus) ? {} : { retryAfter }),
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+    ...(directive === undefined ? {} : { directive }),
+    ...(bytes === 0 ? {} : { responseBytes: bytes }),
     ...(excerpt === "" ? {} : { excerpt }),
   };
 }
 
-/** Codes are Node's, those of the system and got's; messages are nobody's contract. */
+const directives: ReadonlyMap<string, Directive> = new Map([
+  ["disable", "disable"],
+  ["abort-message", "abort"],
+]);
+
+/** What was delivered is not sent again anyway, so there is nothing to abort. */
+function directiveOf(header: string | string[] | undefined, outcome: OutcomeWord): Directive | undefined {
+  const directive = directives.get(String(header).toLowerCase());
+  return outcome === "delivered" && directive === "abort" ? undefined : directive;
+}
+
+/** Codes are Node's and those of the system; messages are nobody's contract. */
 const words: Record<string, OutcomeWord> = {
   ENOTFOUND: "dns",
   ENODATA: "dns",
@@ -81,21 +99,17 @@ const words: Record<string, OutcomeWord> = {
   ETIMEDOUT: "timeout_connect",
   ECONNRESET: "reset",
   EPIPE: "reset",
-  ERR_HTTP_CONTENT_LENGTH_MISMATCH: "reset",
   HPE_HEADER_OVERFLOW: "too_large",
 };
 
-function wordFor(error: RequestError, hasStatus: boolean, isHttps: boolean): OutcomeWord {
-  const { code, timings } = error;
-  const isConnected = timings?.connect !== undefined;
-  const isSecure = !isHttps || timings?.secureConnect !== undefined;
-  if (error instanceof BlockedTarget || error.cause instanceof BlockedTarget) return "blocked";
-  if (error instanceof TimeoutError) {
-    if (error.event === "lookup") return "dns";
-    if (!isConnected || !isSecure) return "timeout_connect";
+function wordFor(error: Error & { code?: string }, phase: Phase, hasStatus: boolean): OutcomeWord {
+  if (error instanceof BlockedTarget) return "blocked";
+  if (error instanceof TookTooLong) {
+    if (phase === "lookup") return "dns";
+    if (phase !== "open") return "timeout_connect";
     return hasStatus ? "timeout_body" : "timeout_headers";
   }
-  // Whatever goes wrong between the two is the handshake: certificates alone have dozens of codes.
-  if (isConnected && !isSecure && code !== "ERR_CANCELED") return "tls";
-  return words[code] ?? "unknown";
+  // Whatever goes wrong in the handshake is its: certificates alone have dozens of codes.
+  if (phase === "handshake") return "tls";
+  return words[error.code ?? ""] ?? "unknown";
 }

@@ -206,7 +206,10 @@ describe("an address that may not be called", () => {
     let received = 0;
     const server = createNetServer((socket) => socket.on("data", ({ length }) => (received += length)));
     const { port, sockets } = await listening(server);
-    const connections = openConnections({ allow: parseAllowList([]), socketsMax: 1, socketsPerOriginMax: 1 });
+    const connections = openConnections(
+      { allow: parseAllowList([]), socketsMax: 1, socketsPerOriginMax: 1 },
+      { lookup: 5000, connect: 5000, handshake: 5000 },
+    );
     const request = httpRequest({ host: "127.0.0.1", port, agent: connections.kept.http, method: "POST" });
     request.end("secret");
     const [error] = await once(request, "error");
