@@ -6,6 +6,7 @@ import { openDelivering } from "./delivering.ts";
 import { openLag } from "./lag.ts";
 import { openMovingParents } from "./moving-parents.ts";
 import type { Parts } from "./parts.ts";
+import { openRetiredSecrets } from "./retired-secrets.ts";
 
 /** What takes the log's events, in their order, as this process reads them. */
 export type Sink = { take(event: RecordedEvent): void };
@@ -29,8 +30,11 @@ export async function openFollowers(deps: Parts) {
 
   let next = await store.head();
   const endpoints = createEndpointHistory();
-  for await (const event of store.readAll(0n, { kind: "endpoint" })) endpoints.take(event);
+  const retired = openRetiredSecrets({ endpoints, secrets: deps.vault, now: clock.now });
   const sinks = new Set<Sink>([endpoints]);
+  if (does.has("api")) sinks.add(retired);
+  for await (const event of store.readAll(0n, { kind: "endpoint" }))
+    for (const sink of sinks) sink.take(event);
   const lag = openLag(deps.progress);
   if (store.isShared) {
     // What others record is news to this process: its folds go on, and who waits for the log looks again.
@@ -63,6 +67,7 @@ export async function openFollowers(deps: Parts) {
     while (!until.aborted) {
       await clock.sleep(60_000, until);
       await deps.refusals.sweep();
+      await retired.sweep();
     }
   }
   const running = [keep("log", read), keep("refusals", sweep)];
