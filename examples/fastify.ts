@@ -12,7 +12,7 @@ app.register(async (hooks) => {
     const answer = await receiver.receive({ headers, body }, (event) => {
       console.log(`${event.type} ${event.data.run?.id}`);
     });
-    return reply.code(answer.status).send(answer.body);
+    return reply.code(answer.status).send(answer.body ?? "");
   });
 });
 
