@@ -12,8 +12,8 @@ import { openPostgresOf } from "./storage.ts";
 type Key = Uint8Array;
 const NEXT = "RUNLEDGER_SECRETS_KEY_NEXT";
 
-/** `npm run reseal`: seals the vault under another key, that of RUNLEDGER_SECRETS_KEY_NEXT, or else under that
- *  of a new key file. Whatever ends it, running it again goes on with it. */
+/** `npm run reseal`: seals the vault under another key, that of RUNLEDGER_SECRETS_KEY_NEXT, or else under
+ *  that of a new key file. Whatever ends it, running it again goes on with it. */
 await runCommand(async ({ config, args, say }) => {
   if (args.length > 0) throw new StartupError(`usage: ${NEXT}=<32 bytes> npm run reseal`);
   // Of a cluster every process may be open: the vault itself keeps those with the old key from writing.

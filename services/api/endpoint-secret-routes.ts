@@ -34,8 +34,8 @@ export function endpointSecretRoutes(deps: EndpointCommandDeps): Route[] {
       operationId: "rotateWebhookSecret",
       summary: "Sign with another secret; those before sign too until the overlap ends",
       description:
-        "The secret is answered once. One overlap holds for all earlier secrets: a rotation sets its end anew, " +
-        "and `overlapMs: 0` ends it at once. At most five sign.",
+        "The secret is answered once. One overlap holds for all earlier secrets: a rotation sets its end " +
+        "anew, and `overlapMs: 0` ends it at once. At most five sign.",
       permission: "webhooks:write",
       request: {
         params: EndpointParams,

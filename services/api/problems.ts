@@ -1,3 +1,5 @@
+import { endpointProblems } from "./endpoint-problems.ts";
+
 /** What a code means. `permanent`: the same request can never succeed; `retryAfterS`: it may, later. */
 export type ProblemEntry = {
   status: number;
@@ -124,23 +126,7 @@ export const catalogue = {
     description: "The name is taken.",
     permanent: true,
   },
-  endpoint_limit: {
-    status: 409,
-    title: "Too many endpoints",
-    description: "The workspace has as many webhook endpoints as it can have. Delete one first.",
-  },
-  endpoint_deleted: {
-    status: 409,
-    title: "Endpoint deleted",
-    description: "The webhook endpoint was deleted; nothing follows that.",
-    permanent: true,
-  },
-  secret_limit: {
-    status: 409,
-    title: "Too many signing secrets",
-    description:
-      "As many secrets sign for the endpoint as can at once. End their overlap, or wait for its end.",
-  },
+  ...endpointProblems,
   position_moved: {
     status: 410,
     title: "Position moved",
@@ -192,16 +178,6 @@ export const catalogue = {
     status: 422,
     title: "Secret input is not supported yet",
     description: "Waits for secret input are not taken yet: nothing secret may enter the log.",
-  },
-  target_not_allowed: {
-    status: 422,
-    title: "Target not allowed",
-    description: "Webhooks go to `https` and public addresses, and to those that the operator allows.",
-  },
-  header_not_allowed: {
-    status: 422,
-    title: "Header not allowed",
-    description: "The ledger says this header itself, or nobody may: an endpoint's own has another name.",
   },
   rate_limited: {
     status: 429,

@@ -65,8 +65,8 @@ export function webhookKeyRoutes(deps: WebhookKeyDeps): Route[] {
       operationId: "listWebhookKeys",
       summary: "The public keys that webhooks are signed under (v1a)",
       description:
-        "Of every endpoint, or of the one that is named. Whoever finds no key that verifies asks again: there may " +
-        "be a new one.",
+        "Of every endpoint, or of the one that is named. Whoever finds no key that verifies asks again: " +
+        "there may be a new one.",
       permission: "public",
       request: {
         query: z.strictObject({

@@ -6,7 +6,7 @@ import { type HeaderFacts, requestHeaders } from "../../services/dispatcher/requ
 import { generateSecret, publicKeyOf, verify } from "../../shared/webhooks/signature.ts";
 
 const id = "delivery_01m7xy96c0exs970rd7f9qt4vf";
-const nowSeconds = Math.floor(Date.now() / 1000); // The libraries and receivers below read the system's clock.
+const nowSeconds = Math.floor(Date.now() / 1000); // The receivers below read the system's clock.
 const body = Buffer.from('{"type":"run.completed","data":{"prompt":"Größe? 💥"}}');
 const secret = generateSecret();
 

@@ -1,10 +1,6 @@
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { openPostgresVault } from "../../shared/vault/postgres-vault.ts";
-import { resealSqliteVault } from "../../shared/vault/sqlite-reseal.ts";
-import { openSqliteVault } from "../../shared/vault/sqlite-vault.ts";
-import type { Vault } from "../../shared/vault/vault.ts";
 import { variablesFor } from "../support/cell.ts";
 import { killProgram } from "../support/killed-program.ts";
 import { opened, recordedFolder } from "../support/recorded-folder.ts";
@@ -12,9 +8,9 @@ import { runProgram } from "../support/run-program.ts";
 import { newSharedSchema } from "../support/shared-schema.ts";
 import { startServer } from "../support/start-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { fileVault, fill, resealFile, schemaVault, wholeIn } from "../support/vaults.ts";
 
 const [first, second, third] = ["11", "22", "33"].map((byte) => byte.repeat(32)) as [string, string, string];
-const bytes = (key: string) => Buffer.from(key, "hex");
 const reseal = (data: string, env: Record<string, string> = {}, args: string[] = []) =>
   runProgram("services/reseal.ts", { data, env, args });
 const from = (key: string, to?: string) => ({
@@ -24,24 +20,10 @@ const from = (key: string, to?: string) => ({
 const keyFile = (folder: string, name = "vault.key") => join(folder, name);
 const keyIn = (folder: string) => readFileSync(keyFile(folder), "utf8").trim();
 
-async function fill(vault: Vault, secrets = 3): Promise<void> {
-  const ids = Array.from({ length: secrets }, (_, index) => `id_${index}`);
-  await Promise.all(ids.map((id) => vault.put(id, `secret of ${id}`)));
-}
-/** How many secrets of a vault are as they were put there; it is closed then. */
-async function wholeIn(vault: Vault): Promise<number> {
-  let whole = 0;
-  for await (const { name, secret } of vault.entries())
-    if (secret.toString() === `secret of ${name.slice("secret/".length)}`) whole++;
-  await vault.close();
-  return whole;
-}
-const underKey = (folder: string, key: string) => openSqliteVault(folder, { key: bytes(key) });
-
 /** A data folder of a ledger whose vault is under a key file, or under a key that is given. */
 async function ledgerFolder(key?: string, secrets?: number): Promise<string> {
   const folder = key === undefined ? await recordedFolder() : temporaryFolder();
-  const vault = key === undefined ? openSqliteVault(folder) : underKey(folder, key);
+  const vault = fileVault(folder, key);
   await fill(vault, secrets);
   await vault.close();
   return folder;
@@ -58,7 +40,7 @@ describe("npm run reseal", () => {
     expect(out).not.toContain(keyIn(folder));
     expect(statSync(keyFile(folder)).mode & 0o777).toBe(0o600);
     expect(existsSync(keyFile(folder, "vault.key.next"))).toBe(false);
-    expect(await wholeIn(openSqliteVault(folder))).toBe(3);
+    expect(await wholeIn(fileVault(folder))).toBe(3);
     const server = await startServer(folder);
     expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
     await server.stop();
@@ -68,12 +50,12 @@ describe("npm run reseal", () => {
     const folder = await ledgerFolder(first);
     const { code, out } = await reseal(folder, from(first, second));
     expect([code, out]).toEqual([0, expect.stringMatching(/^sealed 3 secrets under the key of /)]);
-    expect(await wholeIn(underKey(folder, second))).toBe(3);
+    expect(await wholeIn(fileVault(folder, second))).toBe(3);
     const again = await reseal(folder, from(first, second));
     expect([again.code, again.out]).toEqual([0, expect.stringMatching(/under the key of .* already/)]);
     const other = await ledgerFolder();
     expect((await reseal(other, { RUNLEDGER_SECRETS_KEY_NEXT: third })).code).toBe(0);
-    expect(await wholeIn(underKey(other, third))).toBe(3);
+    expect(await wholeIn(fileVault(other, third))).toBe(3);
   });
 
   it("refuses a wrong old key in one line that shows none, and changes nothing", async () => {
@@ -82,7 +64,7 @@ describe("npm run reseal", () => {
     expect(wrong).toMatchObject({ code: 1, out: "" });
     expect(wrong.err).toMatch(/^\S.*made under another key than that of RUNLEDGER_SECRETS_KEY\n$/);
     for (const key of [first, second, third]) expect(wrong.err).not.toContain(key);
-    expect(await wholeIn(underKey(folder, first))).toBe(3);
+    expect(await wholeIn(fileVault(folder, first))).toBe(3);
     const withFile = await ledgerFolder();
     writeFileSync(keyFile(withFile), third);
     const other = await reseal(withFile);
@@ -110,11 +92,11 @@ describe("npm run reseal", () => {
     });
   });
 
-  it("goes on where it was cut short between the vault and its key file; no server starts until then", async () => {
+  it("goes on where it was cut short before the key file was new; no server starts until then", async () => {
     const folder = await ledgerFolder();
     const old = keyIn(folder);
     writeFileSync(keyFile(folder, "vault.key.next"), `${second}\n`, { mode: 0o600 });
-    resealSqliteVault(folder, { from: bytes(old), to: bytes(second) });
+    resealFile(folder, old, second);
     const { code, err } = await runProgram("services/key.ts", { data: folder });
     expect([code, err]).toEqual([
       1,
@@ -122,7 +104,7 @@ describe("npm run reseal", () => {
     ]);
     expect(await reseal(folder)).toMatchObject({ code: 0, err: "" });
     expect(keyIn(folder)).toBe(second);
-    expect(await wholeIn(openSqliteVault(folder))).toBe(3);
+    expect(await wholeIn(fileVault(folder))).toBe(3);
   });
 
   it("goes on with the key that it made before anything was sealed under it", async () => {
@@ -140,7 +122,7 @@ describe("npm run reseal", () => {
       const keys = ["vault.key", "vault.key.next"].filter((name) => existsSync(keyFile(folder, name)));
       const opens = keys.filter((name) => {
         try {
-          void underKey(folder, readFileSync(keyFile(folder, name), "utf8").trim()).close();
+          void fileVault(folder, readFileSync(keyFile(folder, name), "utf8").trim()).close();
           return true;
         } catch {
           return false;
@@ -148,7 +130,7 @@ describe("npm run reseal", () => {
       });
       expect(opens).toHaveLength(1);
     }
-    expect(await wholeIn(openSqliteVault(folder))).toBe(secrets);
+    expect(await wholeIn(fileVault(folder))).toBe(secrets);
   }, 60_000);
 });
 
@@ -158,7 +140,7 @@ describe("npm run reseal of a vault in PostgreSQL", () => {
     const variables = await variablesFor(folder, { eventStoreDb: false, postgres: true, kafka: false });
     const shared = await newSharedSchema(variables.RUNLEDGER_POSTGRES_URL);
     const env = { ...variables, RUNLEDGER_POSTGRES_SCHEMA: shared.schema };
-    const open = async (key: string) => openPostgresVault(await shared.open(), { key: bytes(key) });
+    const open = (key: string) => schemaVault(shared, key);
     const vault = await open(first);
     await fill(vault, 4);
     await vault.close();
@@ -170,7 +152,7 @@ describe("npm run reseal of a vault in PostgreSQL", () => {
     const { code, out, err } = await reseal(folder, { ...env, ...from(first, second) });
     expect([code, err, out]).toEqual([0, "", expect.stringMatching(/^sealed 4 secrets under the key of /)]);
     expect(await wholeIn(await open(second))).toBe(4);
-    expect(await wholeIn(underKey(folder, second))).toBe(3);
+    expect(await wholeIn(fileVault(folder, second))).toBe(3);
     const again = await reseal(folder, { ...env, ...from(first, second) });
     expect([again.code, again.out]).toEqual([0, expect.stringContaining("already")]);
   }, 30_000);
@@ -180,12 +162,12 @@ describe("npm run reseal of a vault in PostgreSQL", () => {
     const variables = await variablesFor(folder, { eventStoreDb: false, postgres: true, kafka: false });
     const shared = await newSharedSchema(variables.RUNLEDGER_POSTGRES_URL);
     const env = { ...variables, RUNLEDGER_POSTGRES_SCHEMA: shared.schema };
-    const vault = await openPostgresVault(await shared.open(), { key: bytes(first) });
+    const vault = await schemaVault(shared, first);
     await fill(vault);
     await vault.close();
-    resealSqliteVault(folder, { from: bytes(first), to: bytes(second) });
+    resealFile(folder, first, second);
     expect(await reseal(folder, { ...env, ...from(first, second) })).toMatchObject({ code: 0, err: "" });
-    const after = await openPostgresVault(await shared.open(), { key: bytes(second) });
+    const after = await schemaVault(shared, second);
     expect(await wholeIn(after)).toBe(3);
   }, 30_000);
 });

@@ -2,11 +2,11 @@ import { describe, expect, it } from "vitest";
 import { openRetiredSecrets } from "../../services/retired-secrets.ts";
 import { createEndpointHistory } from "../../shared/domain/endpoint/history.ts";
 import type { JsonObject, RecordedEvent } from "../../shared/domain/event.ts";
-import { openSqliteVault } from "../../shared/vault/sqlite-vault.ts";
 import { client, type JsonBody } from "../support/client.ts";
 import { manualClock } from "../support/manual-clock.ts";
 import { openTestServer } from "../support/open-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { fileVault } from "../support/vaults.ts";
 
 const START_MS = Date.UTC(2026, 0, 1);
 const STREAM = "endpoint-01m7xy96c0exs970rd7f9qt4ve";
@@ -17,7 +17,7 @@ const config = { types: ["*"], recipientRuns: false, bodyVersion: 1, status: "en
 async function endpointWithKeys() {
   let nowMs = START_MS;
   let revision = 0;
-  const vault = openSqliteVault(temporaryFolder());
+  const vault = fileVault(temporaryFolder());
   for (const id of ids) await vault.put(id, `secret of ${id}`);
   const endpoints = createEndpointHistory();
   const retired = openRetiredSecrets({ endpoints, secrets: vault, now: () => nowMs });
@@ -106,12 +106,12 @@ it("a server forgets what it was used for before it was started", async () => {
   await first.close();
   const second = await openTestServer({ folder, clock, key: first.key });
   expect((await client(second.url, first.key).get(`${path}/${body.endpoint.id}/secret`)).status).toBe(200);
-  const reader = openSqliteVault(folder, { cachedMax: 1 });
-  expect((await reader.find(keyId))?.toString()).toMatch(/^whsec_/);
-  await reader.find("nobody's");
+  const before = fileVault(folder);
+  expect((await before.find(keyId))?.toString()).toMatch(/^whsec_/);
+  await before.close();
   await clock.advance(120_001);
   await second.close();
-  const after = openSqliteVault(folder);
+  const after = fileVault(folder);
   expect(await after.find(keyId)).toBeUndefined();
-  await Promise.all([reader.close(), after.close()]);
+  await after.close();
 });

@@ -96,7 +96,7 @@ describe("an endpoint's first secret", () => {
 });
 
 describe("rotating", () => {
-  it("has both sign until the overlap ends, a day later unless said, and then the new one alone", async () => {
+  it("has both sign until the overlap ends, a day later unless said, and then the new one", async () => {
     const clock = manualClock();
     const server = await openTestServer({ clock });
     const { id, signingKeys } = (await create(server, { secret: shared })).body.endpoint;
