@@ -61,15 +61,27 @@ export function checkTarget(text: string, allow: AllowList): Target {
   if (url.username !== "" || url.password !== "")
     return refused("the URL must not have a user name or a password in it");
   const address = literalOf(url.hostname);
+  if (url.hostname.includes("..") || url.hostname.startsWith("."))
+    return refused("the URL must name a host as names are written");
   // A name might resolve into the allow list, if there is one.
   const plain = address === undefined ? allow.length > 0 : isListed(address, allow);
-  if (address !== undefined && !plain && !isPublic(address))
+  if (!plain && (address === undefined ? isLocalName(url.hostname) : !isPublic(address)))
     return refused("the URL must name a public address");
   if (url.protocol === "http:" && !plain) return refused("the URL must begin with https:");
   return { ok: true, url };
 }
 
 const refused = (reason: string): Target => ({ ok: false, reason });
+
+/** Domains that the internet's names have no place for: each network, and each cloud, fills them with its own
+ *  machines, among them those that give out its secrets. */
+const LOCAL_DOMAINS = /(?:^|\.)(?:internal|local|localdomain|localhost|lan|intranet|home\.arpa)$/;
+
+/** Whether a name can only be one of a local network's: it has no dot, or is in such a domain. */
+function isLocalName(hostname: string): boolean {
+  const bare = hostname.replace(/\.$/, "");
+  return !bare.includes(".") || LOCAL_DOMAINS.test(bare);
+}
 
 /** The address that a host is without being resolved; `URL` has already brought its spelling into order. */
 function literalOf(hostname: string): string | undefined {

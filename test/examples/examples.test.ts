@@ -10,7 +10,7 @@ import { openTestServer } from "../support/open-server.ts";
 import { root } from "../support/sources.ts";
 import { bodyOf, otherSecret } from "../support/webhook-request.ts";
 
-/** What a reader would start. The last is no program of its own, so somebody calls it as its framework does. */
+/** What a reader would start. The last is no program of its own: somebody calls it as its framework does. */
 const examples = [
   { name: "node:http", file: "examples/node-http.ts", parsesElsewhere: false },
   { name: "Express", file: "examples/express.ts", parsesElsewhere: true },
