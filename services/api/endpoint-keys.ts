@@ -30,9 +30,17 @@ export type ActiveKey = { id: string; signing: Signing; secret: string; until: s
 
 /** The keys of an endpoint that sign now, as far as the vault has them. */
 export async function activeKeys({ secrets, clock }: KeyDeps, endpoint: Signer): Promise<ActiveKey[]> {
-  const ids = activeKeyIds(endpoint, clock.now());
-  const found = await secrets.findAll(ids);
-  return ids.flatMap((id, index) => {
+  const nowMs = clock.now();
+  return activeAmong(await secrets.findAll(activeKeyIds(endpoint, nowMs)), endpoint, nowMs);
+}
+
+/** The same, of secrets that were found already. */
+export function activeAmong(
+  found: ReadonlyMap<string, Buffer>,
+  endpoint: Signer,
+  nowMs: number,
+): ActiveKey[] {
+  return activeKeyIds(endpoint, nowMs).flatMap((id, index) => {
     const secret = found.get(id)?.toString();
     if (secret === undefined) return [];
     return [{ id, signing: signingOf(secret), secret, until: index === 0 ? null : endpoint.overlapUntil }];

@@ -62,7 +62,8 @@ export async function rotateSecret(
     const usual = await signingOfCurrent(deps, current);
     const { secret, signing } = secretFor(deps.generateSecret, body, usual);
     const nowMs = clock.now();
-    const before = overlapMs === 0 ? [] : activeKeyIds(current, nowMs);
+    // What the vault has lost signs nothing: it would keep everything from being sent until its end.
+    const before = overlapMs === 0 ? [] : (await activeKeys(deps, current)).map(({ id }) => id);
     if (current.status !== "deleted" && !(await isRecorded(ledger, stream, caller))) {
       checkFamilies(
         current.policy.headerFamilies,

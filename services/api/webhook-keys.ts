@@ -3,7 +3,7 @@ import type { EndpointHistory } from "../../shared/domain/endpoint/history.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import { isWireId, streamOf, wireIdOf } from "../../shared/verification/ids.ts";
 import { publicKeyOf } from "../../shared/webhooks/signature.ts";
-import { activeKeys, type KeyDeps } from "./endpoint-keys.ts";
+import { activeAmong, activeKeyIds, type KeyDeps } from "./endpoint-keys.ts";
 import { endpointExample, publicKeyExample } from "./examples.ts";
 import { type Route, route, taggedAnswer } from "./route.ts";
 
@@ -33,23 +33,30 @@ const CACHED_SECONDS = 300;
 /** The public keys that deliveries are signed under, for who verifies them and follows their rotation. There
  *  is nothing else to be known from them: who may call what they belong to is not said. */
 export function webhookKeyRoutes(deps: WebhookKeyDeps): Route[] {
-  const { clock, endpoints } = deps;
+  const { clock, endpoints, secrets } = deps;
   const sinceOf = openSince(deps);
   let all: { keys: Promise<PublicKey[]>; sinceMs: number } | undefined;
 
   async function keysOf(streams: readonly string[]): Promise<PublicKey[]> {
-    const found: PublicKey[] = [];
-    for (const stream of streams) {
-      const endpoint = endpoints.current(stream);
-      if (!endpoint) continue;
-      for (const { id, signing, secret, until } of await activeKeys(deps, endpoint)) {
+    const published: PublicKey[] = [];
+    const nowMs = clock.now();
+    const known = streams.flatMap((stream) => endpoints.current(stream) ?? []);
+    const found = await secrets.findAll(known.flatMap((endpoint) => activeKeyIds(endpoint, nowMs)));
+    for (const endpoint of known) {
+      const { stream } = endpoint;
+      for (const { id, signing, secret, until } of activeAmong(found, endpoint, nowMs)) {
         if (signing !== "v1a") continue;
         const publicKey = publicKeyOf(secret) ?? "";
         const validFrom = await sinceOf(stream, endpoint.revision, id);
-        found.push({ ...jwkOf(publicKey, id), endpointId: wireIdOf(stream), validFrom, validUntil: until });
+        published.push({
+          ...jwkOf(publicKey, id),
+          endpointId: wireIdOf(stream),
+          validFrom,
+          validUntil: until,
+        });
       }
     }
-    return found;
+    return published;
   }
 
   function allKeys(): Promise<PublicKey[]> {

@@ -4,6 +4,7 @@ import { client, type JsonBody } from "../../support/client.ts";
 import { manualClock } from "../../support/manual-clock.ts";
 import { openTestServer, type TestServer } from "../../support/open-server.ts";
 import { expectRefused, type Refused } from "../../support/refusals.ts";
+import { fileVault } from "../../support/vaults.ts";
 
 type Key = { id: string; signing: string; publicKey: string | null; until: string | null };
 type Endpoint = JsonBody & { id: string; signingKeys: Key[] };
@@ -172,6 +173,20 @@ describe("rotating", () => {
     const revealed = (await reveal(server, id)).map(({ secret }) => secret);
     expect(revealed).toHaveLength(5);
     for (const secret of secrets) expect(revealed).toContain(secret);
+  });
+
+  it("leaves out what the vault has lost: nothing could be sent with it", async () => {
+    const first = await openTestServer();
+    const { id, signingKeys } = (await create(first)).body.endpoint;
+    await first.close();
+    const vault = fileVault(first.folder);
+    await vault.remove(signingKeys[0]?.id ?? "");
+    await vault.close();
+    const server = await openTestServer({ folder: first.folder, key: first.key });
+    expect(await keysOf(server, id)).toEqual([]);
+    const { keyId, overlapUntil } = (await rotate(server, id)).body;
+    expect(overlapUntil).toBeNull();
+    expect((await keysOf(server, id)).map((key) => key.id)).toEqual([keyId]);
   });
 
   it("refuses what does not fit, and what was deleted", async () => {
