@@ -70,6 +70,18 @@ describe("the vault forgets", () => {
     await vault.close();
   });
 
+  it("it whatever else happens to the endpoint meanwhile", async () => {
+    const { vault, happen, leftAfter } = await endpointWithKeys();
+    happen("endpoint.created", { ...config, secretKeyIds: ["key_1"] });
+    happen("endpoint.secret_rotated", { secretKeyIds: ["key_2"] });
+    for (let second = 1; second < 60; second++) {
+      expect(await leftAfter(1000)).toContain("key_1");
+      happen(second % 2 === 0 ? "endpoint.disabled" : "endpoint.enabled", {});
+    }
+    expect(await leftAfter(1000)).toEqual(["key_2", "key_3", "key_h1", "key_h2"]);
+    await vault.close();
+  });
+
   it("the values of headers a minute after others took their place", async () => {
     const { vault, happen, leftAfter } = await endpointWithKeys();
     happen("endpoint.created", { ...config, secretKeyIds: ["key_1"], headersKeyId: "key_h1" });
