@@ -6,6 +6,8 @@ import type { DeliveryEvent } from "../domain/delivery/events.ts";
 import * as endpoint from "../domain/endpoint/endpoint.ts";
 import type { EndpointEvent } from "../domain/endpoint/events.ts";
 import type { Proposed } from "../domain/event.ts";
+import type { ReplayEvent } from "../domain/replay/events.ts";
+import * as replay from "../domain/replay/replay.ts";
 import type { RunEvent } from "../domain/run/events.ts";
 import { decide, evolve, type Run, unknownRun } from "../domain/run/run.ts";
 import { newId } from "../verification/ids.ts";
@@ -42,6 +44,7 @@ export const aggregates: Readonly<Record<string, Aggregate>> = {
   api_key: aggregate<apiKey.ApiKey, ApiKeyEvent>({ initial: apiKey.unknownKey, ...apiKey }),
   endpoint: aggregate<endpoint.Endpoint, EndpointEvent>({ initial: endpoint.unknownEndpoint, ...endpoint }),
   delivery: aggregate<delivery.Delivery, DeliveryEvent>({ initial: delivery.unknownDelivery, ...delivery }),
+  replay: aggregate<replay.Replay, ReplayEvent>({ initial: replay.unknownReplay, ...replay }),
   run: aggregate<Run, RunEvent>({
     initial: unknownRun,
     decide: (run, proposed, by) => decide(run, withWaitId(proposed), by),

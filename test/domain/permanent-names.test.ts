@@ -3,12 +3,13 @@ import { apiKeyEvents, workspaceEvents } from "../../shared/domain/access/events
 import { deliveryEvents } from "../../shared/domain/delivery/events.ts";
 import { endpointEvents } from "../../shared/domain/endpoint/events.ts";
 import type { EventType } from "../../shared/domain/event.ts";
+import { replayEvents } from "../../shared/domain/replay/events.ts";
 import { runEvent, runEvents } from "../../shared/domain/run/events.ts";
 
 /** Every type with its structure and its content, as the first log contains them. Lines and names are only
  *  ever added. */
 const PERMANENT = `
-run.created: parentId recipientCount recipientIndex workflow | input metadata recipient recipients
+run.created: parentId recipientCount recipientIndex test workflow | input metadata recipient recipients
 run.accepted: |
 run.started: |
 run.resumed: |
@@ -53,10 +54,15 @@ endpoint.secret_rotated: overlapUntil secretKeyIds |
 endpoint.example_requested: type |
 endpoint.challenge_requested: |
 delivery.requested: endpoint endpointRevision event reason replay revision source type |
-delivery.attempted: attempt bodyBytes bodySha256 endpoint endpointRevision event replay scheduleStep secretKeyIds |
+delivery.attempted: attempt bodyBytes bodySha256 endpoint endpointRevision event replay revision scheduleStep secretKeyIds source type |
 delivery.responded: attempt directive durationMs endpoint httpStatus nextAttemptAt outcome responseBytes | excerpt
 delivery.cancelled: reason |
 delivery.exhausted: |
+replay.requested: endpoint endpointRevision from kind perSecondMax until |
+replay.progressed: position requested |
+replay.completed: requested |
+replay.cancel_requested: |
+replay.cancelled: reason requested |
 `;
 
 const all: readonly EventType[] = [
@@ -65,6 +71,7 @@ const all: readonly EventType[] = [
   ...apiKeyEvents,
   ...endpointEvents,
   ...deliveryEvents,
+  ...replayEvents,
 ];
 
 describe("the types of events", () => {
@@ -76,7 +83,7 @@ describe("the types of events", () => {
     expect(all.map(line)).toEqual(PERMANENT.trim().split("\n"));
   });
   it.each(all)("$type is a noun and what happened to it", ({ type }) =>
-    expect(type).toMatch(/^(run|step|workspace|api_key|endpoint|delivery)\.[a-z]+(_[a-z]+)*$/),
+    expect(type).toMatch(/^(run|step|workspace|api_key|endpoint|delivery|replay)\.[a-z]+(_[a-z]+)*$/),
   );
   it.each(all)("$type uses no name for structure and for content", ({ data, content }) =>
     expect(Object.keys(content).filter((name) => name in data)).toEqual([]),
