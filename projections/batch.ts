@@ -129,6 +129,17 @@ export function openBatch(
     return asked ? firsts.of(event.stream) : undefined;
   }
 
+  async function contextOf(
+    tracked: readonly Tracked[],
+    event: RecordedEvent,
+    clockMs: number,
+  ): Promise<Context> {
+    const context = { ledger, clockMs, first: await firstOf(tracked, event) };
+    const asked = tracked.some(({ projection }) => projection.needsHistory?.(event) === true);
+    if (!asked) return context;
+    return { ...context, history: await firsts.upTo(event.stream, event.revision) };
+  }
+
   return {
     parked,
     async apply(events, clockBefore) {
@@ -139,8 +150,7 @@ export function openBatch(
         const tracked = kinds.get(event.stream.slice(0, event.stream.indexOf("-")));
         if (!tracked) continue;
         if (event.revision === 0) firsts.pass(event);
-        const first = await firstOf(tracked, event);
-        const context: Context = { ledger, clockMs, first };
+        const context = await contextOf(tracked, event, clockMs);
         for (const one of tracked) {
           const work = planned(one, event, context);
           const also = one.projection.alsoWhere?.(event);

@@ -1,4 +1,5 @@
 import type { RecordedEvent } from "../shared/domain/event.ts";
+import { upcast } from "../shared/domain/upcast.ts";
 import type { EventStore } from "../shared/event-store/event-store.ts";
 import type { FirstEvent } from "./projection.ts";
 
@@ -8,6 +9,8 @@ const GENERATION_MAX = 10_000;
 export type FirstEvents = {
   pass(event: RecordedEvent): void;
   of(stream: string): Promise<FirstEvent | undefined>;
+  /** All events of a stream up to a revision, with their content. */
+  upTo(stream: string, revision: number): Promise<RecordedEvent[]>;
 };
 
 export function openFirstEvents(store: Pick<EventStore, "read">): FirstEvents {
@@ -33,6 +36,14 @@ export function openFirstEvents(store: Pick<EventStore, "read">): FirstEvents {
         break;
       }
       return young.get(stream);
+    },
+    async upTo(stream, revision) {
+      const events: RecordedEvent[] = [];
+      for await (const event of store.read(stream)) {
+        events.push(upcast(event));
+        if (event.revision >= revision) break;
+      }
+      return events;
     },
   };
 }

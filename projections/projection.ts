@@ -13,6 +13,9 @@ export type Context = {
   clockMs: number;
   /** The first event of the event's own stream, where the projection said `needsFirst`. */
   first: FirstEvent | undefined;
+  /** The events of its own stream up to this one, as they stand in the log now, where the projection said
+   *  `needsHistory`. */
+  history?: readonly RecordedEvent[] | undefined;
 };
 
 /** A view of the log: pure functions from events to rows. The projector owns batching, storage, checkpoint
@@ -28,6 +31,8 @@ export interface Projection<Row extends StoredRow = StoredRow> extends View<Row>
   alsoWhere?(event: RecordedEvent): { column: string; value: Value } | undefined;
   /** Whether `keys` or `apply` will ask for the stream's first event. */
   needsFirst?(event: RecordedEvent): boolean;
+  /** Whether `keys` or `apply` will ask for all events of the stream: each time they are read anew. */
+  needsHistory?(event: RecordedEvent): boolean;
   /** True when no row can be there yet: spares looking for it. */
   isNew?(event: RecordedEvent, id: string): boolean;
 }

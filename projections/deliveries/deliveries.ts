@@ -1,9 +1,10 @@
 import type { DeliveryEvent } from "../../shared/domain/delivery/events.ts";
 import type { EndpointHistory } from "../../shared/domain/endpoint/history.ts";
-import { canOwe, type Owed, owedBy } from "../../shared/domain/endpoint/owed.ts";
+import { canOwe, needsTold, type Owed, owedBy } from "../../shared/domain/endpoint/owed.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 import { derivedId, streamOf, wireIdOf } from "../../shared/verification/ids.ts";
 import { type Context, type Happened, happened, type Projection } from "../projection.ts";
+import { owingRun } from "../runs/owing-run.ts";
 import { type DeliveryRow, deliveriesView, urgencies } from "./deliveries.table.ts";
 
 /** The delivery of an event to an endpoint: the same id whoever works it out. */
@@ -31,7 +32,7 @@ export function createDeliveries(endpoints: EndpointHistory): Projection<Deliver
     canOwe(event) ? endpoints.asOf(event.meta.workspace ?? "", event.position) : [];
 
   /** What an event owes, by the deliveries' ids: worked out once, though asked for every row. */
-  function owed(event: RecordedEvent, { ledger, first }: Context): Map<string, Owed> {
+  function owed(event: RecordedEvent, { ledger, first, history }: Context): Map<string, Owed> {
     const before = known.get(event);
     if (before) return before;
     const to = endpointsFor(event);
@@ -39,7 +40,8 @@ export function createDeliveries(endpoints: EndpointHistory): Projection<Deliver
     if (to.length > 0) {
       if (!first && isOfRun(event)) throw new Error(`${event.stream} has no beginning`);
       const recipientRun = first?.data.recipientIndex !== undefined;
-      for (const one of owedBy(event, { recipientRun }, to))
+      const run = history ? owingRun(history) : { recipientRun, created: first?.data };
+      for (const one of owedBy(event, run, to))
         made.set(deliveryId(ledger, event.meta.workspace ?? "", one.endpoint.stream, event.id), one);
     }
     known.set(event, made);
@@ -61,6 +63,7 @@ export function createDeliveries(endpoints: EndpointHistory): Projection<Deliver
     },
     isNew: isOfRun,
     needsFirst: (event) => isOfRun(event) && endpointsFor(event).length > 0,
+    needsHistory: (event) => isOfRun(event) && needsTold(event, endpointsFor(event)),
     alsoWhere: (event) =>
       endsDeliveries(event) ? { column: "openEndpoint", value: wireIdOf(event.stream) } : undefined,
     apply(row, event, id, context) {
@@ -74,7 +77,7 @@ export function createDeliveries(endpoints: EndpointHistory): Projection<Deliver
       const happening = happened<DeliveryEvent>(event);
       if (happening.type === "delivery.requested")
         return requestedRow(row, id, happening, isServed(happening.data.endpoint, event.position));
-      if (!row) throw new Error(`${id} is owed by no event`);
+      if (!row) return unseenRow(id, happening, (endpoint) => isServed(endpoint, event.position));
       const touched = { ...row, updatedAt: event.meta.recordedAt, updatedPosition: event.position };
       return deliveryAfter(touched, happening);
     },
@@ -162,6 +165,48 @@ function requestedRow(
   return served ? requested : closed(requested, "skipped");
 }
 
+type Unasked = Exclude<Happened<DeliveryEvent>, { type: "delivery.requested" }>;
+
+/** A delivery that its event does not owe any more, since what its endpoint's filter looked at was erased. It
+ *  was owed then: from its first attempt on, which says what it is of, it is shown. */
+function unseenRow(
+  id: string,
+  event: Unasked,
+  isServed: (endpointId: string) => boolean,
+): DeliveryRow | undefined {
+  if (event.type === "delivery.cancelled") return undefined;
+  if (event.type !== "delivery.attempted") throw new Error(`${id} is owed by no event`);
+  const { data, meta, position } = event;
+  const { endpoint: endpointId, event: eventId, source, revision: eventRevision, type: eventType } = data;
+  if (source === undefined || eventRevision === undefined || eventType === undefined)
+    throw new Error(`${id} is owed by no event`);
+  const row: DeliveryRow = {
+    id,
+    workspace: meta.workspace ?? "",
+    endpointId,
+    runId: source.startsWith("run_") ? source : null,
+    source,
+    eventId,
+    eventType,
+    eventPosition: position,
+    eventRevision,
+    owedPosition: position,
+    requestedBy: null,
+    requestedAsOf: null,
+    urgency: urgencies.first,
+    status: "pending",
+    attempt: data.attempt,
+    nextAttemptAt: Date.parse(meta.recordedAt),
+    lastOutcome: null,
+    lastHttpStatus: null,
+    createdAt: meta.recordedAt,
+    updatedAt: meta.recordedAt,
+    updatedPosition: position,
+    openEndpoint: endpointId,
+  };
+  return isServed(endpointId) ? row : closed(row, "skipped");
+}
+
 const closed = (row: DeliveryRow, status: DeliveryRow["status"]): DeliveryRow => ({
   ...row,
   status,
@@ -171,10 +216,7 @@ const closed = (row: DeliveryRow, status: DeliveryRow["status"]): DeliveryRow =>
 
 /** What the delivery's own stream says. An attempt may end after its endpoint was disabled: delivered is
  *  delivered, but nothing makes such a delivery open again. */
-function deliveryAfter(
-  row: DeliveryRow,
-  event: Exclude<Happened<DeliveryEvent>, { type: "delivery.requested" }>,
-): DeliveryRow {
+function deliveryAfter(row: DeliveryRow, event: Unasked): DeliveryRow {
   switch (event.type) {
     case "delivery.attempted":
       return { ...row, attempt: event.data.attempt };

@@ -27,6 +27,7 @@ export function newRun(
     percent: null,
     reason: null,
     cancelRequested: false,
+    test: data.test === true,
     waits: [],
     createdAt: meta.recordedAt,
     updatedAt: meta.recordedAt,

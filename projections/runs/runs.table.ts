@@ -54,6 +54,8 @@ export type RunRow = StoredRow & {
   /** Somebody asked for its end; whether it ends so is another matter. */
   cancelRequested: boolean;
   waits: readonly OpenWait[];
+  /** Whether it was created as a test. */
+  test: boolean;
   createdAt: string;
   updatedAt: string;
   startedAt: string | null;
@@ -92,6 +94,7 @@ export const runsTable: Table<RunRow> = {
     percent: { type: "number" },
     reason: { type: "text" },
     cancelRequested: { type: "boolean" },
+    test: { type: "boolean", fixed: true },
     createdAt: { type: "text", fixed: true },
     updatedAt: { type: "text" },
     startedAt: { type: "text" },
@@ -139,7 +142,7 @@ export const runsTable: Table<RunRow> = {
   row: (stored) => stored as RunRow,
 };
 
-export const runsView: View<RunRow> = { name: "runs", version: 1, table: runsTable };
+export const runsView: View<RunRow> = { name: "runs", version: 2, table: runsTable };
 
 /** What a list of runs is filtered by; instants in epoch milliseconds, `from` included, `to` not. */
 export type RunFilter = {

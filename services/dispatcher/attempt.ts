@@ -1,5 +1,6 @@
 import { type Delivery, unknownDelivery } from "../../shared/domain/delivery/delivery.ts";
 import type { EndpointHistory, EndpointVersion } from "../../shared/domain/endpoint/history.ts";
+import type { RecordedEvent } from "../../shared/domain/event.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import type { Clock } from "../../shared/platform/clock.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
@@ -131,6 +132,7 @@ async function make(
         bodyBytes: body.length,
         secretKeyIds,
         ...replay,
+        ...(number === 1 ? whatItIsOf(deps, due, event) : {}),
       },
     },
   ]);
@@ -164,4 +166,11 @@ async function make(
     firstAttemptAt: state.firstAttemptAt,
     runId: wireIdOf(due.source),
   });
+}
+
+/** Said where it was owed by what can be erased: who builds the views then finds it here. */
+function whatItIsOf({ endpoints }: AttemptDeps, due: Due, { type }: RecordedEvent) {
+  const then = endpoints.at(due.endpoint, due.position);
+  if (then?.match === undefined && then?.policy.filter?.matches === undefined) return {};
+  return { source: wireIdOf(due.source), revision: due.revision, type };
 }

@@ -1,13 +1,14 @@
 import { hash } from "node:crypto";
-import { foldRun } from "../../projections/runs/runs.ts";
+import { foldOwing } from "../../projections/runs/owing-run.ts";
+import { runV1, runV2, thinRunV1, thinRunV2 } from "../../projections/runs/run-body.ts";
+import type { RunRow } from "../../projections/runs/runs.table.ts";
 import type { EndpointHistory, EndpointVersion } from "../../shared/domain/endpoint/history.ts";
-import { canOwe, owedBy } from "../../shared/domain/endpoint/owed.ts";
+import { owedBy } from "../../shared/domain/endpoint/owed.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
 import type { Due } from "./due.ts";
 import { aboutEndpoint } from "./endpoint-body.ts";
-import { runV1, thinRunV1 } from "./run-body.ts";
 
 /** What is posted: bytes that are signed as they are, and never made in another way for the same delivery. */
 export type Body = Buffer;
@@ -26,9 +27,9 @@ export type BodyFacts = {
   thin: object;
 };
 
-/** What a delivery is made of: its bytes, the event that it tells of, and the id of the run's last earlier
- *  event that was owed to the endpoint. */
-export type Rendered = { body: Body; event: RecordedEvent; previous: string | null };
+/** What a delivery is made of: its bytes, the event that it tells of, and the run's last earlier event that
+ *  was owed to the endpoint. */
+export type Rendered = { body: Body; event: RecordedEvent; earlier: RecordedEvent | undefined };
 
 /** What of a delivery decides its form, beside its event. */
 export type Form = { bodySha256: string | null; requestedAsOf: number | null };
@@ -51,18 +52,19 @@ export async function renderDelivery(
   if (!endpoint) return undefined;
   const about = due.source.startsWith("run-")
     ? aboutRun(events, endpoint, endpoints)
-    : aboutEndpoint(events, endpoint);
+    : aboutEndpoint(events, (run, told) => runFacts(endpoint.bodyVersion, run, told));
   if (!about) return undefined;
-  const { previous } = about;
-  const facts = { deliveryId: wireIdOf(due.delivery), event, ...about };
+  const { earlier } = about;
+  const previous = earlier?.id ?? null;
+  const facts = { deliveryId: wireIdOf(due.delivery), event, previous, ...about };
   const render = (most: number) => renderBody(endpoint.bodyVersion, facts, most);
   if (bodySha256 === null) {
     const body = render(endpoint.policy.payload === "thin" ? 0 : bytesMax);
-    return body && { body, event, previous };
+    return body && { body, event, earlier };
   }
   const forms = [Number.POSITIVE_INFINITY, 0].map(render);
   const body = forms.find((form) => form !== undefined && sha256(form) === bodySha256);
-  return body && { body, event, previous };
+  return body && { body, event, earlier };
 }
 
 /** An endpoint that history reaches later than it was: as if it had been there all the time. */
@@ -72,28 +74,38 @@ const asOf = (endpoints: EndpointHistory, stream: string, revision: number | nul
 };
 
 function aboutRun(events: readonly RecordedEvent[], endpoint: EndpointVersion, endpoints: EndpointHistory) {
-  const run = foldRun(events);
+  const { run, owing } = foldOwing(events);
   const event = events.at(-1);
   if (!run || !event) return undefined;
-  const recipientRun = run.list === "recipient_runs";
-  const previous = events.slice(0, -1).findLast((earlier) => {
-    if (!canOwe(earlier)) return false;
-    const then = endpoint.position === 0n ? endpoint : endpoints.at(endpoint.stream, earlier.position);
-    return then !== undefined && owedBy(earlier, { recipientRun }, [then]).some(({ as }) => as === "owed");
+  const earlier = owing.findLast(({ event: before, run: then }) => {
+    if (before === event) return false;
+    const { stream, position } = endpoint;
+    const to = position === 0n ? endpoint : endpoints.at(stream, before.position);
+    return to !== undefined && owedBy(before, then, [to]).some(({ as }) => as === "owed");
   });
+  const { full, thin } = runFacts(endpoint.bodyVersion, run, event);
   return {
     type: event.type,
-    previous: previous?.id ?? null,
-    full: { run: runV1(run, event) },
-    thin: { run: thinRunV1(run), dataUrl: `/v1/runs/${run.id}` },
+    earlier: earlier?.event,
+    full: { run: full },
+    thin: { run: thin, dataUrl: `/v1/runs/${run.id}` },
   };
 }
 
+/** How a version tells a run: all of it, and what fits into any body. */
+const runFacts = (version: number, run: RunRow, event: RecordedEvent): { full: object; thin: object } =>
+  version === 1
+    ? { full: runV1(run, event), thin: thinRunV1(run) }
+    : { full: runV2(run, event), thin: thinRunV2(run) };
+
 export const sha256 = (body: Body): string => hash("sha256", body, "hex");
+
+/** The versions of bodies that there are. They differ in what they tell of a run. */
+const bodyVersions: readonly number[] = [1, 2];
 
 /** A body in a version's form. A version's bytes never change: what is new is another version. */
 export function renderBody(version: number, facts: BodyFacts, bytesMax: number): Buffer | undefined {
-  if (version !== 1) return undefined;
+  if (!bodyVersions.includes(version)) return undefined;
   const full = bytesMax > 0 ? Buffer.from(JSON.stringify(envelope(facts, facts.full))) : undefined;
   if (full && full.length <= bytesMax) return full;
   return Buffer.from(JSON.stringify(envelope(facts, facts.thin)));

@@ -1,19 +1,25 @@
-import type { EndpointVersion } from "../../shared/domain/endpoint/history.ts";
+import { exampleRun } from "../../projections/runs/example-run.ts";
+import type { RunRow } from "../../projections/runs/runs.table.ts";
 import { createEndpointHistory } from "../../shared/domain/endpoint/history.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
-import { exampleRun } from "./example-run.ts";
 
 /** What is told of an endpoint's own event: how its health changed, to others; an example or a challenge, to
  *  the endpoint itself. */
-export function aboutEndpoint(events: readonly RecordedEvent[], _to: EndpointVersion) {
+export function aboutEndpoint(
+  events: readonly RecordedEvent[],
+  runFacts: (run: RunRow, event: RecordedEvent) => { full: object },
+) {
   const event = events.at(-1);
   if (!event) return undefined;
   if (event.type === "endpoint.challenge_requested")
     return told("endpoint.challenge", { challenge: challengeOf(event) });
   if (event.type === "endpoint.example_requested") {
     const type = String(event.data.type);
-    if (type.startsWith("run.")) return told(type, { example: true, run: exampleRun(type, event) });
+    if (type.startsWith("run.")) {
+      const made = exampleRun(type, event);
+      return told(type, { example: true, run: runFacts(made.run, made.event).full });
+    }
     return told(type, { example: true, endpoint: { id: wireIdOf(event.stream), status: "enabled" } });
   }
   const history = createEndpointHistory();
@@ -32,7 +38,7 @@ export function aboutEndpoint(events: readonly RecordedEvent[], _to: EndpointVer
   });
 }
 
-const told = (type: string, data: object) => ({ type, previous: null, full: data, thin: data });
+const told = (type: string, data: object) => ({ type, earlier: undefined, full: data, thin: data });
 
 /** What an endpoint has to answer with to show that it reads what it is sent: nobody knows it before. */
 export const challengeOf = (event: RecordedEvent): string => Buffer.from(event.leaf).toString("base64url");

@@ -1,6 +1,7 @@
+import { foldOwing } from "../../projections/runs/owing-run.ts";
 import type { Delivery } from "../../shared/domain/delivery/delivery.ts";
 import type { EndpointHistory, EndpointVersion } from "../../shared/domain/endpoint/history.ts";
-import { canOwe, owedBy } from "../../shared/domain/endpoint/owed.ts";
+import { canOwe, needsTold, owedBy } from "../../shared/domain/endpoint/owed.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 import { valueAt } from "../../shared/domain/keyed.ts";
 import type { Run } from "../../shared/domain/run/run.ts";
@@ -31,7 +32,7 @@ export type Hindrance = { kind: "superseded" } | { kind: "behind"; delivery: str
 export async function hindrance(
   deps: Deps,
   due: Due,
-  { event, previous }: { event: RecordedEvent; previous: string | null },
+  { event, earlier }: { event: RecordedEvent; earlier: RecordedEvent | undefined },
   { endpoint, requested }: { endpoint: EndpointVersion; requested: boolean },
 ): Promise<Hindrance | undefined> {
   if (!due.source.startsWith("run-")) return undefined;
@@ -40,10 +41,23 @@ export async function hindrance(
     if (await isAnswered(deps, event)) return { kind: "superseded" };
     if (order === "newestOnly" && (await hasNewer(deps, due))) return { kind: "superseded" };
   }
-  if (order !== "perRun" || previous === null) return undefined;
-  const delivery = deliveryStream(deps.ledger.id, due.workspace, due.endpoint, previous);
-  const earlier = await deps.ledger.find<Delivery>(delivery);
-  return (earlier?.state.status ?? "open") === "open" ? { kind: "behind", delivery } : undefined;
+  if (order !== "perRun" || !earlier) return undefined;
+  const delivery = deliveryStream(deps.ledger.id, due.workspace, due.endpoint, earlier.id);
+  return (await isOpen(deps, due.endpoint, earlier, delivery)) ? { kind: "behind", delivery } : undefined;
+}
+
+/** Whether the run's earlier event is still to be sent: it was asked for, or it is owed by itself, and nothing
+ *  has ended that. */
+async function isOpen(
+  { ledger, endpoints }: Deps,
+  endpoint: string,
+  earlier: RecordedEvent,
+  delivery: string,
+): Promise<boolean> {
+  const state = (await ledger.find<Delivery>(delivery))?.state;
+  if (state && (state.status !== "open" || state.requestedBy !== null)) return state.status === "open";
+  const existed = endpoints.at(endpoint, earlier.position) !== undefined;
+  return existed && !endpoints.endedSince(endpoint, earlier.position);
 }
 
 /** Whether the wait that an event tells of has its answer, or was given up: nobody is asked for what is
@@ -58,10 +72,20 @@ async function isAnswered({ ledger }: Deps, event: RecordedEvent): Promise<boole
 async function hasNewer({ ledger, endpoints }: Deps, due: Due): Promise<boolean> {
   const run = await ledger.find<Run>(due.source);
   if (!run || run.state.events <= due.revision + 1) return false;
-  const recipientRun = run.state.recipientIndex !== undefined;
-  const later = await ledger.history(due.source, due.revision + 1);
-  return later.some((event) => {
-    const then = canOwe(event) ? endpoints.at(due.endpoint, event.position) : undefined;
-    return then !== undefined && owedBy(event, { recipientRun }, [then]).some(({ as }) => as === "owed");
+  const thenOf = ({ position }: RecordedEvent) => endpoints.at(due.endpoint, position);
+  const later = (await ledger.history(due.source, due.revision + 1)).filter((event) => canOwe(event));
+  const created = { recipientRun: run.state.recipientIndex !== undefined, created: run.state };
+  const looksInside = later.some((event) =>
+    needsTold(
+      event,
+      [thenOf(event)].filter((then) => then !== undefined),
+    ),
+  );
+  const owing = looksInside
+    ? foldOwing(await ledger.history(due.source)).owing.filter(({ event }) => event.revision > due.revision)
+    : later.map((event) => ({ event, run: created }));
+  return owing.some(({ event, run: told }) => {
+    const then = thenOf(event);
+    return then !== undefined && owedBy(event, told, [then]).some(({ as }) => as === "owed");
   });
 }

@@ -1,7 +1,9 @@
 import { urgencies } from "../../projections/deliveries/deliveries.table.ts";
+import { owingRun } from "../../projections/runs/owing-run.ts";
 import type { Delivery } from "../../shared/domain/delivery/delivery.ts";
-import type { EndpointHistory } from "../../shared/domain/endpoint/history.ts";
-import { owedBy } from "../../shared/domain/endpoint/owed.ts";
+import type { OwingRun } from "../../shared/domain/endpoint/filter.ts";
+import type { EndpointHistory, EndpointVersion } from "../../shared/domain/endpoint/history.ts";
+import { needsTold, owedBy } from "../../shared/domain/endpoint/owed.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 import { type Run, terminalStatuses } from "../../shared/domain/run/run.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
@@ -43,15 +45,21 @@ export function openOwing({ ledger, endpoints, push, later }: Deps) {
   };
   const knownAt = ({ meta, position }: RecordedEvent) => endpoints.asOf(meta.workspace ?? "", position);
 
+  /** Whether a run is somebody's recipient run, and what it is of, stands in its stream; that is nearly
+   *  always in memory. Where a filter looks inside, the run is read as it was then. */
+  async function runOf(event: RecordedEvent, to: readonly EndpointVersion[]): Promise<OwingRun> {
+    if (!event.stream.startsWith("run-")) return { recipientRun: false };
+    if (needsTold(event, to)) return owingRun(await ledger.history(event.stream, 0, event.revision + 1));
+    const run = await ledger.find<Run>(event.stream);
+    return { recipientRun: run?.state.recipientIndex !== undefined, created: run?.state };
+  }
+
   return {
-    /** Queues what an event owes. Whether a run is somebody's recipient run stands in its stream; it is
-     *  nearly always in memory. */
+    /** Queues what an event owes. */
     async owe(event: RecordedEvent): Promise<void> {
       const known = knownAt(event);
       if (known.length === 0) return;
-      const run = event.stream.startsWith("run-") ? await ledger.find<Run>(event.stream) : undefined;
-      const recipientRun = run?.state.recipientIndex !== undefined;
-      for (const { endpoint, as } of owedBy(event, { recipientRun }, known)) {
+      for (const { endpoint, as } of owedBy(event, await runOf(event, known), known)) {
         if (as === "skipped") continue;
         const firstPauseMs = endpoint.scheduleMs?.[0] ?? 0;
         if (firstPauseMs > 0 || endpoint.status === "paused") {

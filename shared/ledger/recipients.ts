@@ -50,7 +50,13 @@ export async function createChildren(ledger: Ledger, created: RecordedEvent): Pr
     const begun = await Promise.all(
       streams.slice(from, from + TOGETHER).map((stream, offset) => {
         const index = from + offset;
-        const structure = { workflow: data.workflow, parentId: wireIdOf(parent), recipientIndex: index };
+        const { workflow, test } = data;
+        const structure = {
+          workflow,
+          ...(test === undefined ? {} : { test }),
+          parentId: wireIdOf(parent),
+          recipientIndex: index,
+        };
         const proposed = { type: "run.created", data: structure };
         const made = { id: derived(ledger, workspace, "evt", stream, "created"), causationId };
         // A child whose parent's content was erased is created without content.

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { foldRun } from "../../projections/runs/runs.ts";
 import { type BodyFacts, renderBody } from "../../services/dispatcher/body.ts";
-import { runV1, thinRunV1 } from "../../services/dispatcher/run-body.ts";
+import { runV1, thinRunV1 } from "../../projections/runs/run-body.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 
 const meta = {
@@ -79,6 +79,6 @@ describe("a webhook's body in version 1", () => {
   });
 
   it("is not made in a version that nobody knows", () => {
-    expect(renderBody(2, facts(1), 1e6)).toBeUndefined();
+    expect(renderBody(3, facts(1), 1e6)).toBeUndefined();
   });
 });

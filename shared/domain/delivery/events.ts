@@ -37,6 +37,11 @@ export const deliveryEvents = [
       bodyBytes: z.int().min(0).optional(),
       /** Wire id of the replay that this attempt belongs to. */
       replay: z.string().optional(),
+      /** What it is of, where a filter looked at what can be erased: without that the event would not tell
+       *  any more that it was owed. The event's stream, its place there, and its type. */
+      source: z.string().optional(),
+      revision: z.int().min(0).optional(),
+      type: z.string().optional(),
     },
     {},
   ),

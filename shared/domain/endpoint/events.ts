@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { event, Instant, Json, Name, type ProposedOf, Reason } from "../event.ts";
+import { Recipient } from "../run/members.ts";
 import { openStatuses, terminalStatuses } from "../run/run.ts";
 
 const Note = z.string().max(5000);
@@ -56,12 +57,14 @@ const Filter = z.strictObject({
   hasErrors: z.boolean().optional(),
   /** Whether the run is a test. */
   test: z.boolean().optional(),
+  /** That `match` narrows it further: said here too, since that one can be erased. */
+  matches: z.literal(true).optional(),
 });
 export type Filter = z.infer<typeof Filter>;
 
 /** The rest of it, which may name people. */
 const Match = z.strictObject({
-  recipients: z.array(z.string().min(1).max(1024)).min(1).max(100).optional(),
+  recipients: z.array(Recipient).min(1).max(100).optional(),
   /** A condition over the payload; its form is checked where it is taken in. */
   where: Json.optional(),
 });

@@ -1,5 +1,5 @@
-import type { JsonObject } from "../event.ts";
 import { namesType, noticeTypes, requestedTypes, runOwingTypes } from "./events.ts";
+import { looksInside, type OwingRun, passes } from "./filter.ts";
 import type { EndpointVersion } from "./history.ts";
 
 /** What is owed, and how: `skipped` shows that an endpoint was disabled then, and is never sent by itself. */
@@ -7,13 +7,6 @@ export type Owed = { endpoint: EndpointVersion; as: "owed" | "skipped" };
 
 /** An event as far as it matters to whom it is owed. */
 export type Owing = { type: string; stream: string; position: bigint };
-
-/** The run of an event, folded up to it. */
-export type OwingRun = {
-  recipientRun: boolean;
-  /** As a full body shows it; asked for only where a filter looks at it. */
-  told?: (() => JsonObject) | undefined;
-};
 
 const ofRuns = new Set(runOwingTypes);
 const ofEndpoints = new Set([...noticeTypes, ...requestedTypes]);
@@ -43,5 +36,12 @@ function hears(endpoint: EndpointVersion, { type, stream }: Owing, run: OwingRun
   if (!endpoint.types.some((pattern) => namesType(pattern, type))) return false;
   // Nobody can be told of an endpoint by that endpoint.
   if (stream.startsWith("endpoint-")) return endpoint.stream !== stream;
-  return !run.recipientRun || endpoint.recipientRuns || isWait(type);
+  if (run.recipientRun && !endpoint.recipientRuns && !isWait(type)) return false;
+  return passes(endpoint, type, run);
 }
+
+/** Whether what an event owes cannot be told without folding its run: some filter looks inside. */
+export const needsTold = ({ type, stream }: Owing, endpoints: readonly EndpointVersion[]): boolean =>
+  ofRuns.has(type) &&
+  stream.startsWith("run-") &&
+  endpoints.some((one) => looksInside(one) && one.types.some((pattern) => namesType(pattern, type)));

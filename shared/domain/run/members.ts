@@ -35,10 +35,14 @@ export const answer = { waitId: WaitId };
 export const step = { stepRef: Name, stepType: Name.optional() };
 export const created = {
   workflow: Name,
+  /** Whether it is a test: its recipient runs are too. */
+  test: z.boolean().optional(),
   parentId: RunId.optional(),
   recipientIndex: z.int().optional(),
   recipientCount: z.int().optional(),
 };
+/** What a run's creation says of it in its structure; nothing before it. */
+export type Created = Partial<z.infer<z.ZodObject<typeof created>>>;
 export const given = {
   recipient: Recipient.optional(),
   recipients: z.array(Recipient).min(1).max(1000).optional(),

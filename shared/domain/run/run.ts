@@ -1,6 +1,7 @@
 import { accept, type Decision, refuse, unreachable } from "../event.ts";
 import { type Keyed, nothingKeyed, valueAt } from "../keyed.ts";
 import type { RunEvent, RunEventType } from "./events.ts";
+import type { Created } from "./members.ts";
 import { decideStep, isStepEvent, type Step, stepsAfter } from "./step.ts";
 import { closed, decideAnswer, interrupted, noWaits, opened, resolvedWait, type Waits } from "./wait.ts";
 
@@ -47,13 +48,10 @@ export const statusAfter: { readonly [Type in RunEventType]?: Status } = {
 };
 
 /** A run as far as deciding needs it: folded from `data` alone, so that erasure changes nothing. */
-export type Run = {
+export type Run = Created & {
   status: Status | "unknown";
   /** How many events it has. */
   events: number;
-  parentId?: string | undefined;
-  recipientIndex?: number | undefined;
-  recipientCount?: number | undefined;
   cancelRequested: boolean;
   /** Every wait there was; a set of open ones, since several approvals can be open at once later. */
   waits: Waits;

@@ -1,6 +1,6 @@
-import { foldRun } from "../../projections/runs/runs.ts";
 import type { JsonObject, RecordedEvent } from "../../shared/domain/event.ts";
-import { runV1 } from "./run-body.ts";
+import type { RunRow } from "./runs.table.ts";
+import { foldRun } from "./runs.ts";
 
 const output = { sent: 3, skipped: 0 };
 const error = { message: "the mail server answered 550", code: "rejected" };
@@ -15,8 +15,9 @@ const contents: Record<string, JsonObject> = {
   "run.awaiting_approval": { message: "Send to 12,000 people?" },
 };
 
-/** A run as a webhook of this type would tell it: made up, and the same for the same request. */
-export function exampleRun(type: string, asked: RecordedEvent): object {
+/** A run as a webhook of this type would tell it, and the event that it tells of: made up, and the same for
+ *  the same request. */
+export function exampleRun(type: string, asked: RecordedEvent): { run: RunRow; event: RecordedEvent } {
   const made = (revision: number, kind: string, data: JsonObject, content?: JsonObject): RecordedEvent => {
     const { content: _, ...event } = asked;
     const stream = "run-01h455vb4pex5vsknk084sn02q";
@@ -36,5 +37,5 @@ export function exampleRun(type: string, asked: RecordedEvent): object {
   const [, , last] = events;
   const run = foldRun(events);
   if (!run || !last) throw new Error(`no example can be made of ${type}`);
-  return runV1(run, last);
+  return { run, event: last };
 }

@@ -1,6 +1,6 @@
-import type { RunRow } from "../../projections/runs/runs.table.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 import type { RecipientRuns } from "../../shared/domain/run/recipients.ts";
+import type { RunRow } from "./runs.table.ts";
 
 /** What of a run fits into any body. */
 export const thinRunV1 = (run: RunRow) => ({
@@ -36,3 +36,7 @@ export const runV1 = (run: RunRow, event: RecordedEvent) => ({
   error: run.error,
   metadata: run.metadata,
 });
+
+/** Version 2 says too whether the run is a test. */
+export const thinRunV2 = (run: RunRow) => ({ ...thinRunV1(run), test: run.test });
+export const runV2 = (run: RunRow, event: RecordedEvent) => ({ ...runV1(run, event), test: run.test });
