@@ -1,10 +1,13 @@
+import { listEndpointHealth } from "../projections/endpoint-health/endpoint-health.table.ts";
 import type { EndpointHistory } from "../shared/domain/endpoint/history.ts";
+import type { RecordedEvent } from "../shared/domain/event.ts";
 import { parseCustomHeaders } from "../shared/webhooks/custom-headers.ts";
 import { parseAllowList } from "../shared/webhooks/targets.ts";
 import { viewBacklog } from "./dispatcher/backlog.ts";
 import { renderDelivery } from "./dispatcher/body.ts";
 import { type Claims, soleClaims } from "./dispatcher/claims.ts";
 import { openDispatcher } from "./dispatcher/dispatcher.ts";
+import { type KnownHealth, openHealth } from "./dispatcher/health.ts";
 import { openPoster } from "./dispatcher/post.ts";
 import type { Parts } from "./parts.ts";
 import { processName } from "./storage.ts";
@@ -37,6 +40,14 @@ export async function openDelivering(deps: Deps) {
   const ready = async (until: AbortSignal) => void (await progress.caughtUp(from, until));
   const onFault = fault("delivery.faulted");
   const claims = await openClaims(deps, onFault);
+  const health = openHealth({
+    ...{ ledger, clock, from, onFault },
+    knownHealth: (position, until) => knownHealth(deps, position, until),
+    onStep({ type, ...step }) {
+      metrics.healthSteps.inc({ step: type });
+      log[type === "endpoint.resumed" || type === "endpoint.recovered" ? "info" : "warn"](step, type);
+    },
+  });
   const dispatcher = openDispatcher({
     ledger,
     clock,
@@ -63,18 +74,45 @@ export async function openDelivering(deps: Deps) {
     },
     inFlightMax: config.limits.inFlightMax,
     inFlightPerEndpointMax: config.limits.inFlightPerEndpointMax,
+    nextProbeAt: (endpoint) => health.of(endpoint)?.nextProbeAt ?? undefined,
     onFault,
   });
   metrics.gauge("deliveries_in_flight", "Webhooks that are being sent.", dispatcher.inFlight);
   return {
-    take: dispatcher.take,
+    take(event: RecordedEvent): void {
+      health.take(event);
+      dispatcher.take(event);
+    },
     run: dispatcher.run,
+    /** Records what follows for endpoints from how they answer. */
+    watchHealth: health.run,
     cut: dispatcher.cut,
     async close(): Promise<void> {
       poster.close();
       await claims.close();
     },
   };
+}
+
+const HEALTH_PAGE = 500;
+
+/** What the views know of every endpoint's health, once they have reached a position. */
+async function* knownHealth(
+  { rows, progress }: Deps,
+  position: bigint,
+  until: AbortSignal,
+): AsyncGenerator<KnownHealth> {
+  await progress.caughtUp(position, until);
+  for (let after = 0n; !until.aborted; ) {
+    const page = await listEndpointHealth(rows, { after, limit: HEALTH_PAGE });
+    const { view } = page;
+    if (view.position < position) throw new Error(`${view.name} is at ${view.position}, not at ${position}`);
+    for (const row of page.rows) {
+      yield { row, position: view.position };
+      after = row.createdPosition;
+    }
+    if (!page.more) return;
+  }
 }
 
 /** Other processes send too where there may be any. */

@@ -71,7 +71,10 @@ export async function openFollowers(deps: Parts) {
     }
   }
   const running = [keep("log", read), keep("refusals", sweep)];
-  if (delivering) running.push(keep("dispatcher", delivering.run));
+  if (delivering) {
+    running.push(keep("dispatcher", delivering.run));
+    running.push(keep("endpoint-health", delivering.watchHealth));
+  }
   if (does.has("recipients"))
     running.push(keep("recipients", alone(leases, "recipients", moveParents, tellingOfLoss(deps))));
 

@@ -20,6 +20,8 @@ export type DispatcherDeps = Omit<AttemptDeps, "holds" | "onStarted"> & {
   from: bigint;
   inFlightMax: number;
   inFlightPerEndpointMax: number;
+  /** When an endpoint that is paused is to be probed; undefined where that is not known yet. */
+  nextProbeAt(endpoint: string): string | undefined;
   onFault(error: Error): void;
 };
 
@@ -30,6 +32,9 @@ const BEHIND_MAX = 10_000;
 const LOOK_MS = 60_000;
 /** How long to wait before a delivery that could not be recorded is looked at again. */
 const FAULT_PAUSE_MS = 1000;
+
+/** After these what an endpoint is owed is looked at, as what it is by then. */
+const changesService = new Set(["endpoint.paused", "endpoint.resumed", "endpoint.enabled"]);
 
 /** Sends what the log owes. What is owed follows from the log alone; queues, timers and views are hints about
  *  what to look at. */
@@ -55,7 +60,7 @@ export function openDispatcher(deps: DispatcherDeps) {
   const started = new Set<bigint>();
 
   const behind = openBehind(BEHIND_MAX);
-  const probes = openProbes(clock.now);
+  const probes = openProbes({ now: clock.now, nextProbeAt: deps.nextProbeAt });
   const pace = openPace({ now: clock.now, current: endpoints.current, ...deps });
 
   const owing = openOwing({ ledger, endpoints, push: (due) => push(due), later: lookAt });
@@ -159,7 +164,6 @@ export function openDispatcher(deps: DispatcherDeps) {
   function takeDelivery(event: RecordedEvent): void {
     const { type, stream, data, position } = event;
     if (type === "delivery.attempted") attempted(event);
-    if (type === "delivery.responded") probes.take(event);
     if (type === "delivery.requested")
       lookAt(streamOf(String(data.endpoint)), { nextAttemptAtMs: clock.now(), position });
     if (type === "delivery.exhausted" || type === "delivery.cancelled" || data.outcome === "delivered")
@@ -172,9 +176,10 @@ export function openDispatcher(deps: DispatcherDeps) {
       endpoints.take(event);
       seen = event.position;
       if (event.stream.startsWith("delivery-")) takeDelivery(event);
-      if (event.type === "endpoint.resumed" || event.type === "endpoint.enabled")
+      if (changesService.has(event.type)) {
+        probes.ended(event.stream);
         lookAt(event.stream, { nextAttemptAtMs: clock.now(), position: event.position });
-      if (event.stream.startsWith("endpoint-")) probes.take(event);
+      }
       const owes = canOwe(event);
       const mayAnswer = endsWaits.has(event.type);
       if (!owes && !mayAnswer) return;

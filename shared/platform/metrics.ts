@@ -30,6 +30,9 @@ export function openMetrics() {
     refusals: counter("refusals_total", "Commands that the domain refused, by code.", ["code"]),
     conflicts: counter("conflicts_total", "Appends that lost a race and were decided again."),
     deliveries: counter("delivery_attempts_total", "Webhook attempts, by how they ended.", ["outcome"]),
+    healthSteps: counter("endpoint_health_steps_total", "Steps of endpoints' health, by what was recorded.", [
+      "step",
+    ]),
     restarts: counter("follower_restarts_total", "Followers that were started again after a fault.", [
       "follower",
     ]),

@@ -133,7 +133,7 @@ describe("a delivery that is not taken", () => {
     expect(receiver.received.every((each) => each.raw.equals(raw))).toBe(true);
   });
 
-  it.each([{ status: 301, headers: { Location: "/elsewhere" } }, { status: 410 }, { status: 400 }])(
+  it.each([{ status: 301, headers: { Location: "/elsewhere" } }, { status: 400 }])(
     "is not taken by $status",
     async (answer) => {
       const { receiver, end, attempted } = await owing();

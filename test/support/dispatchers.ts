@@ -1,10 +1,12 @@
 import { once } from "node:events";
 import { expect, onTestFinished, vi } from "vitest";
+import { listEndpointHealth } from "../../projections/endpoint-health/endpoint-health.table.ts";
 import { openProjector } from "../../projections/projector.ts";
 import { viewBacklog } from "../../services/dispatcher/backlog.ts";
 import { renderDelivery } from "../../services/dispatcher/body.ts";
 import type { Claims } from "../../services/dispatcher/claims.ts";
 import { type DispatcherDeps, openDispatcher } from "../../services/dispatcher/dispatcher.ts";
+import { type HealthStep, openHealth } from "../../services/dispatcher/health.ts";
 import { openPoster } from "../../services/dispatcher/post.ts";
 import { openPostgresClaims } from "../../services/dispatcher/postgres-claims.ts";
 import { createProgress } from "../../services/projector/progress.ts";
@@ -97,6 +99,19 @@ export async function openSharedLog() {
     onTestFinished(poster.close);
     const sent: string[] = [];
     const ready = async (signal: AbortSignal) => void (await progress.reached(from, signal));
+    const steps: HealthStep[] = [];
+    const health = openHealth({
+      ledger: own,
+      clock: systemClock,
+      from,
+      async *knownHealth(position, signal) {
+        await progress.reached(position, signal);
+        const { rows: known, view } = await listEndpointHealth(rows, { after: 0n, limit: 100 });
+        for (const row of known) yield { row, position: view.position };
+      },
+      onStep: (step) => void steps.push(step),
+      onFault,
+    });
     const dispatcher = openDispatcher({
       ledger: changed.ledger?.(own) ?? own,
       clock: systemClock,
@@ -112,14 +127,18 @@ export async function openSharedLog() {
       onAttempt: ({ deliveryId }) => void sent.push(deliveryId),
       inFlightMax: 64,
       inFlightPerEndpointMax: changed.inFlightPerEndpointMax ?? 8,
+      nextProbeAt: (endpoint) => health.of(endpoint)?.nextProbeAt ?? undefined,
       onFault,
     });
     const follow = async () => {
-      for await (const event of store.follow(from, stopping.signal)) dispatcher.take(event);
+      for await (const event of store.follow(from, stopping.signal)) {
+        health.take(event);
+        dispatcher.take(event);
+      }
     };
-    running.push(follow(), dispatcher.run(stopping.signal));
+    running.push(follow(), dispatcher.run(stopping.signal), health.run(stopping.signal));
     cuts.push(dispatcher.cut);
-    return { postgres, faults, sent, inFlight: dispatcher.inFlight };
+    return { postgres, faults, sent, steps, inFlight: dispatcher.inFlight };
   }
 
   /** A run that ends, and owes a delivery by that. */
