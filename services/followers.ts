@@ -6,6 +6,7 @@ import { openDelivering } from "./delivering.ts";
 import { openLag } from "./lag.ts";
 import { openMovingParents } from "./moving-parents.ts";
 import type { Parts } from "./parts.ts";
+import { openReplaying } from "./replaying.ts";
 import { openRetiredSecrets } from "./retired-secrets.ts";
 
 /** What takes the log's events, in their order, as this process reads them. */
@@ -63,6 +64,16 @@ export async function openFollowers(deps: Parts) {
       sinks.delete(moving);
     }
   }
+  /** The same for replays. */
+  async function replay(until: AbortSignal): Promise<void> {
+    const replaying = openReplaying({ ...deps, endpoints, from: next });
+    sinks.add(replaying);
+    try {
+      await replaying.run(until);
+    } finally {
+      sinks.delete(replaying);
+    }
+  }
   async function sweep(until: AbortSignal): Promise<void> {
     while (!until.aborted) {
       await clock.sleep(60_000, until);
@@ -77,6 +88,8 @@ export async function openFollowers(deps: Parts) {
   }
   if (does.has("recipients"))
     running.push(keep("recipients", alone(leases, "recipients", moveParents, tellingOfLoss(deps))));
+  if (does.has("dispatcher"))
+    running.push(keep("replays", alone(leases, "replays", replay, tellingOfLoss(deps))));
 
   return {
     endpoints: endpoints as EndpointHistory,
