@@ -66,7 +66,7 @@ describe("the projector", () => {
     for (const { leaf } of store.events)
       digest = createHash("sha256").update(digest).update(leaf).digest() as typeof digest;
     const views = await rows.views();
-    expect(views).toHaveLength(6);
+    expect(views).toHaveLength((await allProjections(store)).length);
     for (const view of views) {
       expect(view).toMatchObject({ eventsSeen: store.events.length, position: 7n, state: "live" });
       expect(Buffer.from(view.digest).equals(digest)).toBe(true);
