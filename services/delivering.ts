@@ -8,6 +8,7 @@ import { renderDelivery } from "./dispatcher/body.ts";
 import { type Claims, soleClaims } from "./dispatcher/claims.ts";
 import { openDispatcher } from "./dispatcher/dispatcher.ts";
 import { type KnownHealth, openHealth } from "./dispatcher/health.ts";
+import { openHistories } from "./dispatcher/histories.ts";
 import { openPoster } from "./dispatcher/post.ts";
 import type { Parts } from "./parts.ts";
 import { processName } from "./storage.ts";
@@ -48,6 +49,7 @@ export async function openDelivering(deps: Deps) {
       log[type === "endpoint.resumed" || type === "endpoint.recovered" ? "info" : "warn"](step, type);
     },
   });
+  const historyOf = openHistories(ledger.history, clock.now);
   const dispatcher = openDispatcher({
     ledger,
     clock,
@@ -60,7 +62,7 @@ export async function openDelivering(deps: Deps) {
       return secrets.flatMap((secret) => (secret ? [secret.toString()] : []));
     },
     render: (due, form) =>
-      renderDelivery({ ledger, endpoints, bytesMax: config.limits.webhookBodyBytesMax }, due, form),
+      renderDelivery({ historyOf, endpoints, bytesMax: config.limits.webhookBodyBytesMax }, due, form),
     async headersOf(keyId) {
       const kept = await vault.find(keyId);
       if (!kept) throw new Error(`the vault lacks ${keyId}`);

@@ -1,53 +1,14 @@
 import { type Delivery, unknownDelivery } from "../../shared/domain/delivery/delivery.ts";
-import type { EndpointHistory, EndpointVersion } from "../../shared/domain/endpoint/history.ts";
+import type { EndpointVersion } from "../../shared/domain/endpoint/history.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
-import type { Ledger } from "../../shared/ledger/ledger.ts";
-import type { Clock } from "../../shared/platform/clock.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
-import type { CustomHeaders } from "../../shared/webhooks/custom-headers.ts";
-import { type Form, type Rendered, sha256 } from "./body.ts";
+import type { AttemptDeps, Next } from "./attempting.ts";
+import { type Rendered, sha256 } from "./body.ts";
 import type { Due } from "./due.ts";
 import { hindrance } from "./order.ts";
-import type { Outcome } from "./outcome.ts";
-import type { PostRequest } from "./post.ts";
 import { record } from "./record.ts";
 import { requestHeaders } from "./request-headers.ts";
 import { responded } from "./responded.ts";
-
-/** What became of an attempt, for the log and the metrics. */
-export type Attempted = {
-  deliveryId: string;
-  endpointId: string;
-  runId: string;
-  attempt: number;
-  outcome: string;
-  httpStatus?: number;
-  durationMs: number;
-  nextAttemptAt?: string;
-  sincePosition: bigint;
-};
-
-export type AttemptDeps = {
-  ledger: Ledger;
-  clock: Clock;
-  endpoints: EndpointHistory;
-  /** Signing secrets by the ids of their keys. */
-  secretsOf(keyIds: readonly string[]): Promise<string[]>;
-  /** What to send; the very same bytes as were sent before, where there are such. */
-  render(due: Due, form: Form): Promise<Rendered | undefined>;
-  /** An endpoint's own headers, by the id of their key. */
-  headersOf(keyId: string): Promise<CustomHeaders>;
-  /** Whether nobody else can be attempting this delivery. */
-  holds(delivery: string): boolean;
-  /** Where an attempt was recorded, before it is sent. */
-  onStarted(position: bigint): void;
-  post(request: PostRequest, signal: AbortSignal): Promise<Outcome>;
-  random(): number;
-  onAttempt(attempted: Attempted): void;
-};
-
-/** When a delivery is to be looked at again: epoch milliseconds, or never; or when another one has ended. */
-export type Next = { nextAttemptAtMs?: number; position?: bigint; behind?: string };
 
 const DONE: Next = {};
 /** How long to wait before a delivery that somebody else moved on is looked at again. */

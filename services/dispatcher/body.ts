@@ -5,7 +5,6 @@ import type { RunRow } from "../../projections/runs/runs.table.ts";
 import type { EndpointHistory, EndpointVersion } from "../../shared/domain/endpoint/history.ts";
 import { owedBy } from "../../shared/domain/endpoint/owed.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
-import type { Ledger } from "../../shared/ledger/ledger.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
 import type { Due } from "./due.ts";
 import { aboutEndpoint } from "./endpoint-body.ts";
@@ -13,7 +12,12 @@ import { aboutEndpoint } from "./endpoint-body.ts";
 /** What is posted: bytes that are signed as they are, and never made in another way for the same delivery. */
 export type Body = Buffer;
 
-type Deps = { ledger: Ledger; endpoints: EndpointHistory; bytesMax: number };
+type Deps = {
+  /** The first events of a stream. */
+  historyOf(stream: string, count: number): Promise<readonly RecordedEvent[]>;
+  endpoints: EndpointHistory;
+  bytesMax: number;
+};
 
 /** Everything that a body is a function of. */
 export type BodyFacts = {
@@ -42,8 +46,8 @@ export async function renderDelivery(
   due: Due,
   { bodySha256, requestedAsOf }: Form,
 ): Promise<Rendered | undefined> {
-  const { ledger, endpoints, bytesMax } = deps;
-  const events = await ledger.history(due.source, 0, due.revision + 1);
+  const { historyOf, endpoints, bytesMax } = deps;
+  const events = await historyOf(due.source, due.revision + 1);
   const event = events.at(-1);
   if (event?.revision !== due.revision) return undefined;
   // Where it did not exist then, it is told as it was when somebody asked for it.
@@ -73,8 +77,17 @@ const asOf = (endpoints: EndpointHistory, stream: string, revision: number | nul
   return version && { ...version, position: 0n };
 };
 
+/** What several endpoints are told is folded once. */
+const folded = new WeakMap<readonly RecordedEvent[], ReturnType<typeof foldOwing>>();
+
+function foldOnce(events: readonly RecordedEvent[]): ReturnType<typeof foldOwing> {
+  const fold = folded.get(events) ?? foldOwing(events);
+  folded.set(events, fold);
+  return fold;
+}
+
 function aboutRun(events: readonly RecordedEvent[], endpoint: EndpointVersion, endpoints: EndpointHistory) {
-  const { run, owing } = foldOwing(events);
+  const { run, owing } = foldOnce(events);
   const event = events.at(-1);
   if (!run || !event) return undefined;
   const earlier = owing.findLast(({ event: before, run: then }) => {

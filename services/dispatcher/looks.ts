@@ -1,4 +1,4 @@
-import type { Next } from "./attempt.ts";
+import type { Next } from "./attempting.ts";
 
 /** When to look at an endpoint, and how far the views must be: `first` for a look to be worth it at all,
  *  `last` for it to have been the last one. */

@@ -46,8 +46,8 @@ export async function hindrance(
   return (await isOpen(deps, due.endpoint, earlier, delivery)) ? { kind: "behind", delivery } : undefined;
 }
 
-/** Whether the run's earlier event is still to be sent: it was asked for, or it is owed by itself, and nothing
- *  has ended that. */
+/** Whether the run's earlier event is still to be sent: it was asked for, or it is owed by itself, and
+ *  nothing has ended that. */
 async function isOpen(
   { ledger, endpoints }: Deps,
   endpoint: string,

@@ -7,7 +7,7 @@ import { needsTold, owedBy } from "../../shared/domain/endpoint/owed.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 import { type Run, terminalStatuses } from "../../shared/domain/run/run.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
-import type { Next } from "./attempt.ts";
+import type { Next } from "./attempting.ts";
 import type { Due } from "./due.ts";
 import { deliveryStream } from "./order.ts";
 

@@ -2,7 +2,7 @@ import { afterAttempt, parseRetryAfter } from "../../shared/domain/delivery/retr
 import type { EndpointVersion } from "../../shared/domain/endpoint/history.ts";
 import type { Proposed } from "../../shared/domain/event.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
-import type { AttemptDeps, Next } from "./attempt.ts";
+import type { AttemptDeps, Next } from "./attempting.ts";
 import type { Due } from "./due.ts";
 import type { Outcome } from "./outcome.ts";
 import { record } from "./record.ts";

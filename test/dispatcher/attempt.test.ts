@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { deliveryId } from "../../projections/deliveries/deliveries.ts";
-import { type AttemptDeps, type Attempted, attempt } from "../../services/dispatcher/attempt.ts";
+import { attempt } from "../../services/dispatcher/attempt.ts";
+import type { AttemptDeps, Attempted } from "../../services/dispatcher/attempting.ts";
 import { renderDelivery } from "../../services/dispatcher/body.ts";
 import type { Due } from "../../services/dispatcher/due.ts";
 import type { Outcome } from "../../services/dispatcher/outcome.ts";
@@ -50,6 +51,7 @@ async function oneDue(answers: Outcome[] = []) {
     event: event.id,
     urgency: 0,
   };
+  const historyOf = (stream: string, count: number) => ledger.history(stream, 0, count);
   const sent: PostRequest[] = [];
   const attempts: Attempted[] = [];
   const deps: AttemptDeps = {
@@ -57,7 +59,7 @@ async function oneDue(answers: Outcome[] = []) {
     clock,
     endpoints,
     secretsOf: async () => [secret],
-    render: (each, form) => renderDelivery({ ledger, endpoints, bytesMax: 256 * 1024 }, each, form),
+    render: (each, form) => renderDelivery({ historyOf, endpoints, bytesMax: 256 * 1024 }, each, form),
     headersOf: async () => ({}),
     holds: () => true,
     post: async (request) => {
@@ -76,7 +78,21 @@ async function oneDue(answers: Outcome[] = []) {
       data.scheduleStep ?? data.outcome,
     ]);
   const state = async () => (await ledger.find<Delivery>(due.delivery))?.state;
-  return { ledger, store, clock, endpoints, due, deps, sent, attempts, go, history, state, endpoint };
+  return {
+    ledger,
+    store,
+    clock,
+    endpoints,
+    historyOf,
+    due,
+    deps,
+    sent,
+    attempts,
+    go,
+    history,
+    state,
+    endpoint,
+  };
 }
 
 describe("an attempt", () => {
@@ -228,9 +244,9 @@ describe("an attempt", () => {
       [256 * 1024, 10],
       [10, 256 * 1024],
     ] as const) {
-      const { go, clock, deps, ledger, endpoints, sent } = await oneDue([failed]);
+      const { go, clock, deps, historyOf, endpoints, sent } = await oneDue([failed]);
       const upTo = (bytesMax: number): AttemptDeps["render"] => {
-        return (each, form) => renderDelivery({ ledger, endpoints, bytesMax }, each, form);
+        return (each, form) => renderDelivery({ historyOf, endpoints, bytesMax }, each, form);
       };
       deps.render = upTo(before);
       await go();

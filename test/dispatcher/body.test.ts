@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { runV1, thinRunV1 } from "../../projections/runs/run-body.ts";
 import { foldRun } from "../../projections/runs/runs.ts";
 import { type BodyFacts, renderBody } from "../../services/dispatcher/body.ts";
-import { runV1, thinRunV1 } from "../../projections/runs/run-body.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 
 const meta = {

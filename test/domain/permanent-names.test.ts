@@ -41,8 +41,12 @@ workspace.updated: | name
 api_key.created: expiresAt permissions secretHash | name
 api_key.rotated: overlapUntil secretHash |
 api_key.revoked: |
-endpoint.created: attemptsMax bodyVersion filter headerFamilies headerNames headersKeyId order payload perSecondMax recipientRuns retriedStatuses scheduleMs secretKeyIds status timeoutMs types weight | description match url
-endpoint.updated: attemptsMax bodyVersion filter headerFamilies headerNames headersKeyId order payload perSecondMax recipientRuns retriedStatuses scheduleMs secretKeyIds status timeoutMs types weight | description match url
+endpoint.created: attemptsMax bodyVersion filter headerFamilies headerNames headersKeyId order \
+payload perSecondMax recipientRuns retriedStatuses scheduleMs secretKeyIds status timeoutMs types \
+weight | description match url
+endpoint.updated: attemptsMax bodyVersion filter headerFamilies headerNames headersKeyId order \
+payload perSecondMax recipientRuns retriedStatuses scheduleMs secretKeyIds status timeoutMs types \
+weight | description match url
 endpoint.degraded: reason | note
 endpoint.recovered: reason | note
 endpoint.paused: reason | note
@@ -54,8 +58,10 @@ endpoint.secret_rotated: overlapUntil secretKeyIds |
 endpoint.example_requested: type |
 endpoint.challenge_requested: |
 delivery.requested: endpoint endpointRevision event reason replay revision source type |
-delivery.attempted: attempt bodyBytes bodySha256 endpoint endpointRevision event replay revision scheduleStep secretKeyIds source type |
-delivery.responded: attempt directive durationMs endpoint httpStatus nextAttemptAt outcome responseBytes | excerpt
+delivery.attempted: attempt bodyBytes bodySha256 endpoint endpointRevision event replay revision \
+scheduleStep secretKeyIds source type |
+delivery.responded: attempt directive durationMs endpoint httpStatus nextAttemptAt outcome \
+responseBytes | excerpt
 delivery.cancelled: reason |
 delivery.exhausted: |
 replay.requested: endpoint endpointRevision from kind perSecondMax until |

@@ -112,6 +112,7 @@ export async function openSharedLog() {
       onStep: (step) => void steps.push(step),
       onFault,
     });
+    const historyOf = (stream: string, count: number) => own.history(stream, 0, count);
     const dispatcher = openDispatcher({
       ledger: changed.ledger?.(own) ?? own,
       clock: systemClock,
@@ -120,7 +121,7 @@ export async function openSharedLog() {
       from,
       backlog: viewBacklog({ rows, progress, ready }),
       secretsOf: async () => ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
-      render: (due, form) => renderDelivery({ ledger: own, endpoints, bytesMax: 262_144 }, due, form),
+      render: (due, form) => renderDelivery({ historyOf, endpoints, bytesMax: 262_144 }, due, form),
       headersOf: async () => ({}),
       post: changed.post ?? poster.post,
       random: () => 0,

@@ -1,0 +1,43 @@
+import type { EndpointHistory } from "../../shared/domain/endpoint/history.ts";
+import type { Ledger } from "../../shared/ledger/ledger.ts";
+import type { Clock } from "../../shared/platform/clock.ts";
+import type { CustomHeaders } from "../../shared/webhooks/custom-headers.ts";
+import type { Form, Rendered } from "./body.ts";
+import type { Due } from "./due.ts";
+import type { Outcome } from "./outcome.ts";
+import type { PostRequest } from "./post.ts";
+
+/** What became of an attempt, for the log and the metrics. */
+export type Attempted = {
+  deliveryId: string;
+  endpointId: string;
+  runId: string;
+  attempt: number;
+  outcome: string;
+  httpStatus?: number;
+  durationMs: number;
+  nextAttemptAt?: string;
+  sincePosition: bigint;
+};
+
+export type AttemptDeps = {
+  ledger: Ledger;
+  clock: Clock;
+  endpoints: EndpointHistory;
+  /** Signing secrets by the ids of their keys. */
+  secretsOf(keyIds: readonly string[]): Promise<string[]>;
+  /** What to send; the very same bytes as were sent before, where there are such. */
+  render(due: Due, form: Form): Promise<Rendered | undefined>;
+  /** An endpoint's own headers, by the id of their key. */
+  headersOf(keyId: string): Promise<CustomHeaders>;
+  /** Whether nobody else can be attempting this delivery. */
+  holds(delivery: string): boolean;
+  /** Where an attempt was recorded, before it is sent. */
+  onStarted(position: bigint): void;
+  post(request: PostRequest, signal: AbortSignal): Promise<Outcome>;
+  random(): number;
+  onAttempt(attempted: Attempted): void;
+};
+
+/** When a delivery is to be looked at again: epoch milliseconds, or never; or when another one has ended. */
+export type Next = { nextAttemptAtMs?: number; position?: bigint; behind?: string };
