@@ -1,10 +1,8 @@
 import { z } from "zod";
-import { owingTypes } from "../../shared/domain/endpoint/events.ts";
+import { owingTypes, TypePattern } from "../../shared/domain/endpoint/events.ts";
+import { policyChangeMembers, policyMembers } from "./endpoint-policy.ts";
 
-const Types = z
-  .array(z.enum(owingTypes as [string, ...string[]]))
-  .min(1)
-  .max(owingTypes.length);
+const Types = z.array(TypePattern).min(1).max(owingTypes.length);
 const Url = z.string().min(1).max(2048);
 const Description = z.string().max(5000);
 const ScheduleMs = z.array(z.int().min(0)).min(1).max(20);
@@ -21,9 +19,16 @@ const CustomHeadersBody = z
 const BearerToken = z.string().min(1).max(4096).describe("Sent as `Authorization: Bearer …`.");
 
 const settings = {
-  types: Types.optional().describe("What it hears of; every end and every wait, unless said."),
+  types: Types.optional().describe(
+    "What it hears of: types, or several at once as in `run.*`, `endpoint.*` and `*`; every end and every " +
+      "wait of runs, unless said.",
+  ),
   recipientRuns: z.boolean().optional().describe("Whether it hears of the ends of recipient runs too."),
   status: z.enum(["enabled", "disabled"]).optional(),
+  bodyVersion: z
+    .literal([1, 2])
+    .optional()
+    .describe("What is owed from then on is told in it; 1, unless said."),
   headerFamilies: z
     .array(z.enum(["svix", "knock"]))
     .max(2)
@@ -37,12 +42,19 @@ export const NewEndpointBody = z.strictObject({
   url: Url,
   ...settings,
   scheduleMs: ScheduleMs.optional().describe("Pauses before the first, second … attempt."),
-  bodyVersion: z.literal(1).optional(),
+  ...policyMembers,
   description: Description.optional(),
   signing: SigningBody.optional(),
   secret: SecretBody.optional(),
   headers: CustomHeadersBody.optional(),
   bearerToken: BearerToken.optional(),
+  challenge: z
+    .literal(true)
+    .optional()
+    .describe(
+      "It is disabled until it has answered a signed `endpoint.challenge` with `2xx` and what is in " +
+        '`data.challenge`, as JSON: `{"challenge": "…"}`.',
+    ),
 });
 
 /** What can be changed of an endpoint. */
@@ -50,6 +62,7 @@ export const EndpointChangeBody = z.strictObject({
   url: Url.optional(),
   ...settings,
   scheduleMs: ScheduleMs.nullable().optional().describe("`null` for the usual pauses."),
+  ...policyChangeMembers,
   description: Description.nullable().optional().describe("`null` takes it away."),
   headers: CustomHeadersBody.nullable()
     .optional()

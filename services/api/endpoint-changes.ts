@@ -8,6 +8,7 @@ import { formatCustomHeaders } from "../../shared/webhooks/custom-headers.ts";
 import { checkUrl, type EndpointCommandDeps, readEndpoint } from "./endpoint-commands.ts";
 import { commandShape, type HeadersAsked, headersAfter, headersOf, namedIn } from "./endpoint-headers.ts";
 import { activeKeys, checkFamilies, keeping, newKeyId } from "./endpoint-keys.ts";
+import { policyAfter } from "./endpoint-policy.ts";
 
 /** What is not named stays; `null` takes it away. */
 export type EndpointChange = JsonObject &
@@ -25,8 +26,9 @@ type ChangingCaller = Caller & { workspace: string; ifRevision?: number };
 /** Everything that an endpoint is, said whole. */
 function described(current: EndpointVersion, change: Described, own: OwnHeaders): Proposed {
   const { url = current.url, description = current.description, scheduleMs, ...config } = change;
-  const { types, recipientRuns, bodyVersion, secretKeyIds, policy, match } = current;
-  const { headersKeyId: _key, headerNames: _names, ...others } = policy;
+  const { types, recipientRuns, bodyVersion, secretKeyIds } = current;
+  const { headersKeyId: _key, headerNames: _names, ...others } = current.policy;
+  const after = policyAfter({ ...current, policy: others }, config);
   const schedule = scheduleMs === undefined ? current.scheduleMs : scheduleMs;
   const data = {
     types,
@@ -34,15 +36,14 @@ function described(current: EndpointVersion, change: Described, own: OwnHeaders)
     bodyVersion,
     secretKeyIds,
     status: current.status === "disabled" ? "disabled" : "enabled",
-    ...others,
+    ...after.policy,
     ...own.named,
-    ...config,
     ...(schedule === null ? {} : { scheduleMs: schedule }),
   };
   const content = {
     ...(url === undefined ? {} : { url }),
     ...(description === undefined || description === null ? {} : { description }),
-    ...(match === undefined ? {} : { match }),
+    ...after.content,
   };
   return { type: "endpoint.updated", data, content };
 }

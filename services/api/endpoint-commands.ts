@@ -7,6 +7,7 @@ import {
   versionAfter,
 } from "../../shared/domain/endpoint/history.ts";
 import type { JsonObject } from "../../shared/domain/event.ts";
+import { invalidMember } from "../../shared/intake/invalid.ts";
 import type { Caller, Item } from "../../shared/ledger/command.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import type { Clock } from "../../shared/platform/clock.ts";
@@ -15,6 +16,7 @@ import { newId, streamOf, typeid } from "../../shared/verification/ids.ts";
 import { formatCustomHeaders } from "../../shared/webhooks/custom-headers.ts";
 import { commandShape, type HeadersAsked, headersAfter, namedIn } from "./endpoint-headers.ts";
 import { checkFamilies, keeping, newKeyId, type Secrets, type Signing, secretFor } from "./endpoint-keys.ts";
+import { policyAfter } from "./endpoint-policy.ts";
 
 export type EndpointCommandDeps = {
   ledger: Ledger;
@@ -34,11 +36,17 @@ export type NewEndpoint = JsonObject &
     secret?: string;
     signing?: Signing;
     headerFamilies?: readonly string[];
+    status?: string;
+    challenge?: true;
   };
 type CreatingCaller = Caller & { workspace: string; commandId?: string };
 
 /** What an endpoint is served with where nobody said otherwise. */
 const defaults = { types: runOwingTypes, recipientRuns: false, bodyVersion: 1, status: "enabled" };
+
+/** Until it has shown that whoever asked for it reads what it is sent. */
+const disabled = { status: "disabled" };
+const challengeItem: Item = { proposed: { type: "endpoint.challenge_requested", data: {} }, shape: {} };
 
 export function checkUrl({ refuseTarget }: EndpointCommandDeps, url: string): void {
   const reason = refuseTarget(url);
@@ -52,32 +60,36 @@ export function endpointCreation(deps: EndpointCommandDeps) {
   const reserve = openRoom(deps);
 
   async function create(caller: CreatingCaller, stream: string, body: NewEndpoint) {
-    const { url, description, secret: own, signing: asked, headers, bearerToken, ...config } = body;
+    const { url, description, secret: own, signing: asked, headers, bearerToken, challenge, ...said } = body;
+    const { policy: config, content } = policyAfter({ policy: {} }, said);
     const { secret, signing } = secretFor(deps.generateSecret, { secret: own, signing: asked }, "v1");
-    checkFamilies(config.headerFamilies, signing, "/headerFamilies");
+    checkFamilies(said.headerFamilies, signing, "/headerFamilies");
     const [keyId, headersKeyId] = [newKeyId(), newKeyId()];
     const custom = headersAfter({}, { headers, bearerToken });
     const named = namedIn(custom, headersKeyId);
     const item: Item = {
       proposed: {
         type: "endpoint.created",
-        data: { ...defaults, ...config, ...named, secretKeyIds: [keyId] },
-        content: description === undefined ? { url } : { url, description },
+        data: { ...defaults, ...config, ...(challenge ? disabled : {}), ...named, secretKeyIds: [keyId] },
+        content: { url, ...(description === undefined ? {} : { description }), ...content },
       },
       shape: await commandShape(secrets, body),
     };
-    const command = { ...caller, operation: "create_endpoint", items: [item] };
+    const items = challenge ? [item, challengeItem] : [item];
+    const command = { ...caller, operation: "create_endpoint", items };
     const hasHeaders = "headersKeyId" in named;
     const kept = { [keyId]: secret, ...(hasHeaders ? { [headersKeyId]: formatCustomHeaders(custom) } : {}) };
     const recorded = await keeping(secrets, kept, () => ledger.create("endpoint", command, stream));
-    const [created] = recorded.events;
+    const [created, ...others] = recorded.events;
     if (!created) throw new Error("a creation recorded nothing");
-    const version = versionAfter(undefined, created);
+    const version = others.reduce<EndpointVersion>(versionAfter, versionAfter(undefined, created));
     return { recorded, version, secret: recorded.replayed ? null : secret };
   }
 
   return async (caller: CreatingCaller, body: NewEndpoint) => {
     const { workspace, commandId } = caller;
+    if (body.challenge && body.status === "enabled")
+      throw invalidMember("/status", "cannot be enabled before the challenge is answered");
     if (commandId === undefined) {
       checkUrl(deps, body.url);
       const stream = streamOf(newId("endpoint"));

@@ -3,6 +3,7 @@ import type { EndpointRow } from "../../projections/endpoints/endpoints.table.ts
 import type { EndpointVersion } from "../../shared/domain/endpoint/history.ts";
 import { isWireId } from "../../shared/verification/ids.ts";
 import { type KeyDeps, shownKeys } from "./endpoint-keys.ts";
+import { policyJson, shownPolicy } from "./endpoint-policy.ts";
 
 export const EndpointParams = z.strictObject({
   endpointId: z.string().refine((id) => isWireId("endpoint", id), "must be the id of an endpoint"),
@@ -27,6 +28,7 @@ export const EndpointJson = z
     bodyVersion: z.int(),
     status: z.string(),
     scheduleMs: z.array(z.int()).nullable(),
+    ...policyJson,
     headerFamilies: z.array(z.string()),
     headerNames: z.array(z.string()).describe("Of its own headers; values are never shown."),
     signingKeys: z.array(SigningKeyJson).describe("Those that sign now, the current one first."),
@@ -53,6 +55,7 @@ export async function endpointJson(
     bodyVersion,
     status,
     scheduleMs: scheduleMs && [...scheduleMs],
+    ...shownPolicy(version),
     headerFamilies: policy.headerFamilies ?? [],
     headerNames: policy.headerNames ?? [],
     signingKeys: await shownKeys(deps, version),
