@@ -15,8 +15,8 @@ const Where = Json.superRefine((where, context) => {
   for (const { path, message } of parsed.issues) context.addIssue({ code: "custom", path, message });
 }).describe(
   "A condition over the run as a full body tells it: members by their names, with dots for those inside " +
-    "others, each with a value or with operators: `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, " +
-    "`$contains`, `$startsWith`, `$exists`; and `$and`, `$or`, `$not`. At most " +
+    "others, each with a value or with operators: `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, " +
+    "`$nin`, `$contains`, `$startsWith`, `$exists`; and `$and`, `$or`, `$not`. At most " +
     `${conditionLimits.depth} deep, and ${conditionLimits.nodes} in all.`,
 );
 
@@ -46,7 +46,8 @@ export const policyMembers = {
   ),
   payload: policy.payload.describe("`thin` bodies say where the run is to be read."),
   order: policy.order.describe(
-    "`perRun`: one of a run after the other; `newestOnly`: what a newer one of its run made stale is not sent.",
+    "`perRun`: one of a run after the other; `newestOnly`: what a newer one of its run made stale is not " +
+      "sent.",
   ),
   perSecondMax: policy.perSecondMax.describe("Attempts begun in a second, at most."),
   weight: policy.weight.describe("Its share of the places, against the others'."),

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Problem } from "../../shared/platform/errors.ts";
-import { openApi } from "./openapi.ts";
+import { openApi, type WebhookOperation } from "./openapi.ts";
 import { catalogue, isProblemCode, type ProblemCode, type ProblemEntry, problemUrl } from "./problems.ts";
 import { answer, type Route, route } from "./route.ts";
 
@@ -21,7 +21,11 @@ function info(code: ProblemCode): z.infer<typeof ProblemInfo> {
 }
 
 /** What the API says about itself. `table` is the whole route table, these routes included. */
-export function metaRoutes(table: () => readonly Route[], version: string): Route[] {
+export function metaRoutes(
+  table: () => readonly Route[],
+  version: string,
+  webhooks: readonly WebhookOperation[] = [],
+): Route[] {
   let document: string | undefined;
   const codes = Object.keys(catalogue).filter(isProblemCode);
   return [
@@ -63,7 +67,7 @@ export function metaRoutes(table: () => readonly Route[], version: string): Rout
       problems: [],
       example: { answer: { openapi: "3.1.0" } },
       handle() {
-        document ??= JSON.stringify(openApi(table(), version));
+        document ??= JSON.stringify(openApi(table(), version, webhooks));
         return { status: 200, text: document };
       },
     }),

@@ -26,14 +26,27 @@ const headerDescriptions: Record<RequestHeader, string> = {
   "Ledger-Min-Position": "A position that the view must have reached; waits up to two seconds for it.",
 };
 
-/** The OpenAPI 3.1 document of a route table. */
-export function openApi(routes: readonly Route[], version: string) {
+/** One type of webhook, as whoever receives it has to take it. */
+export type WebhookOperation = {
+  type: string;
+  description: string;
+  /** By the version of the body that the endpoint is pinned to. */
+  bodies: readonly { bodyVersion: number; body: z.ZodType; example: unknown }[];
+};
+
+/** The OpenAPI 3.1 document of a route table, and of what is sent to webhook endpoints. */
+export function openApi(
+  routes: readonly Route[],
+  version: string,
+  webhooks: readonly WebhookOperation[] = [],
+) {
   const components: Components = {};
   const paths: { [path: string]: { [method: string]: Schema } } = {};
   schemaOf(ProblemBody, components);
   for (const route of routes) {
     paths[route.path] = { ...paths[route.path], [route.method]: operation(route, components) };
   }
+  const sent = webhooks.map((one) => [one.type, { post: webhookOperation(one, components) }] as const);
   return {
     openapi: "3.1.0",
     info: {
@@ -45,9 +58,42 @@ export function openApi(routes: readonly Route[], version: string) {
     servers: [{ url: "/" }],
     security: [{ apiKey: [] }],
     paths,
+    ...(sent.length === 0 ? {} : { webhooks: Object.fromEntries(sent) }),
     components: {
       securitySchemes: { apiKey: { type: "http", scheme: "bearer", description: "An API key: `rl_…`." } },
       schemas: components,
+    },
+  };
+}
+
+const webhookHeaders: { [name: string]: string } = {
+  "webhook-id": "The delivery: the same in every attempt.",
+  "webhook-timestamp": "When this attempt was made, in seconds since 1970.",
+  "webhook-signature": "Signatures over id, timestamp and body, with spaces between: see Standard Webhooks.",
+  "ledger-position": "Where its event is in the log.",
+};
+
+function webhookOperation({ type, description, bodies }: WebhookOperation, components: Components): Schema {
+  const schemas = bodies.map(({ body }) => schemaOf(body, components));
+  return {
+    summary: type,
+    description,
+    tags: ["webhooks"],
+    security: [],
+    parameters: Object.entries(webhookHeaders).map(([name, about]) => ({
+      name,
+      in: "header",
+      required: true,
+      description: about,
+      schema: { type: "string" },
+    })),
+    requestBody: {
+      required: true,
+      content: { "application/json": media({ anyOf: schemas }, bodies[0]?.example) },
+    },
+    responses: {
+      "2XX": { description: "It was taken. Every other answer is followed by another attempt." },
+      "410": { description: "The endpoint is gone: it is disabled." },
     },
   };
 }

@@ -58,6 +58,7 @@ export const RunJson = z
     error: written,
     metadata: written,
     recipientRuns: Counts.optional(),
+    test: z.literal(true).optional().describe("It was created as a test."),
     redacted: z.literal(true).optional(),
     degraded: z.strictObject({ reason: z.string(), position: z.string() }).optional(),
   })
@@ -91,6 +92,7 @@ export function runJson(row: RunRow, content: boolean, recipientRuns?: Recipient
     startedAt,
     completedAt,
     durationMs,
+    ...(row.test ? { test: true } : {}),
     ...(content ? contentOf(row) : { waits: row.waits.map(structureOf), redacted: true }),
     ...(degraded === undefined
       ? {}

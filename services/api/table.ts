@@ -1,5 +1,6 @@
 import { accessRoutes } from "./access.ts";
 import { deliveryRoutes } from "./deliveries.ts";
+import { endpointExampleRoutes } from "./endpoint-examples.ts";
 import { endpointSecretRoutes } from "./endpoint-secret-routes.ts";
 import { endpointRoutes } from "./endpoints.ts";
 import { type FeedDeps, feedRoute } from "./feed.ts";
@@ -9,6 +10,7 @@ import { type RecordDeps, recordRoutes } from "./record-routes.ts";
 import type { Route } from "./route.ts";
 import { runPartRoutes } from "./run-parts.ts";
 import { runReadRoutes } from "./runs.ts";
+import { webhookEventTypeRoutes, webhookEventTypes } from "./webhook-event-types.ts";
 import { type WebhookKeyDeps, webhookKeyRoutes } from "./webhook-keys.ts";
 
 export type TableDeps = Parameters<typeof endpointRoutes>[0] &
@@ -27,10 +29,12 @@ export function routeTable(deps: TableDeps): readonly Route[] {
     ...deliveryRoutes(deps),
     ...endpointRoutes(deps),
     ...endpointSecretRoutes(deps),
+    ...endpointExampleRoutes(deps),
+    ...webhookEventTypeRoutes(),
     ...accessRoutes(deps),
     ...webhookKeyRoutes(deps),
     ...operationRoutes(deps),
-    ...metaRoutes(() => table, deps.version),
+    ...metaRoutes(() => table, deps.version, webhookEventTypes),
   ];
   // What a route takes of a body is what the operator allows, unless it says otherwise.
   return table.map((each) => ({ bodyBytesMax: deps.limits.bodyBytesMax, ...each }));

@@ -4,6 +4,7 @@ import type { RecordedEvent } from "../../shared/domain/event.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
 import type { AttemptDeps, Next } from "./attempting.ts";
 import { type Rendered, sha256 } from "./body.ts";
+import { challenged } from "./challenge.ts";
 import type { Due } from "./due.ts";
 import { hindrance } from "./order.ts";
 import { record } from "./record.ts";
@@ -118,6 +119,7 @@ async function make(
   );
   // Cut short by us: its outcome is unknown.
   if (signal.aborted && outcome.outcome !== "delivered") return DONE;
+  await challenged(deps, event, endpoint, outcome);
   return await responded(deps, due, {
     number,
     events: state.events + 1,

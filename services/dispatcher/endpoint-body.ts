@@ -20,7 +20,7 @@ export function aboutEndpoint(
       const made = exampleRun(type, event);
       return told(type, { example: true, run: runFacts(made.run, made.event).full });
     }
-    return told(type, { example: true, endpoint: { id: wireIdOf(event.stream), status: "enabled" } });
+    return told(type, { example: true, endpoint: exampleEndpoint(type, event) });
   }
   const history = createEndpointHistory();
   for (const each of events) history.take(each);
@@ -36,6 +36,19 @@ export function aboutEndpoint(
       revision: about.revision,
     },
   });
+}
+
+/** What an endpoint would be after a notice of this type. */
+function exampleEndpoint(type: string, { stream, meta, revision }: RecordedEvent) {
+  const becomes = type.slice("endpoint.".length);
+  return {
+    id: wireIdOf(stream),
+    workspace: meta.workspace,
+    status: becomes === "paused" || becomes === "disabled" ? becomes : "enabled",
+    degraded: ["degraded", "paused", "resumed"].includes(becomes),
+    reason: null,
+    revision,
+  };
 }
 
 const told = (type: string, data: object) => ({ type, earlier: undefined, full: data, thin: data });

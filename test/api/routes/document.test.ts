@@ -65,6 +65,7 @@ describe("the document of the whole API", () => {
           "revokeKey",
         ],
         ...["createWorkspace", "getHealth", "getReadiness", "getMetrics", "listProblems", "getProblem"],
+        ...["sendWebhookExample", "challengeWebhookEndpoint", "listWebhookEventTypes"],
         ...["rotateWebhookSecret", "endWebhookSecretOverlap", "revealWebhookSecret", "listWebhookKeys"],
         "getOpenApi",
       ].toSorted(),
