@@ -38,12 +38,12 @@ const filterQuery = {
   status: z.array(z.enum(deliveryStatuses)).optional(),
 };
 
-const DeliveryParams = z.strictObject({ deliveryId: idOf("delivery") });
+export const DeliveryParams = z.strictObject({ deliveryId: idOf("delivery") });
 
 const delivery = {
   id: z.string(),
   endpointId: z.string(),
-  runId: z.string(),
+  runId: z.string().nullable(),
   event: z.strictObject({
     id: z.string(),
     type: z.enum(owingTypes as [string, ...string[]]),
@@ -79,7 +79,11 @@ const AttemptJson = z
   .meta({ id: "Attempt" });
 type Attempt = z.infer<typeof AttemptJson>;
 const DeliveryWithAttempts = z
-  .strictObject({ ...delivery, attempts: z.array(AttemptJson) })
+  .strictObject({
+    ...delivery,
+    reason: z.string().nullable().describe("Why it was cancelled; null where it was not."),
+    attempts: z.array(AttemptJson),
+  })
   .meta({ id: "DeliveryWithAttempts" });
 
 const open = (status: string): boolean => status === "pending" || status === "retrying";
@@ -151,9 +155,15 @@ function responseOf({ data, content: written, meta }: RecordedEvent, content: bo
   };
 }
 
+/** Why a delivery was cancelled, unless it was asked for again since. */
+function reasonOf(events: readonly RecordedEvent[]): string | null {
+  const last = events.at(-1);
+  return last?.type === "delivery.cancelled" ? String(last.data.reason) : null;
+}
+
 /** A delivery's row. A receiver may ask before the view has seen what it was sent: then the view is waited
  *  for. */
-async function readDelivery({ ledger, views }: ReadDeps, workspace: string, id: string) {
+export async function readDelivery({ ledger, views }: ReadDeps, workspace: string, id: string) {
   const found = await views.rows.get(deliveriesView, id);
   if (found.row?.workspace === workspace) return found.row;
   await ledger.get(streamOf(id), workspace); // Throws where nothing was attempted in this workspace.
@@ -205,14 +215,15 @@ export function deliveryRoutes(deps: ReadDeps): Route[] {
       },
       responses: { 200: DeliveryWithAttempts, 304: null },
       problems: ["projection_behind", "views_rebuilding"],
-      example: { answer: { ...deliveryExample, attempts: [attemptExample] } },
+      example: { answer: { ...deliveryExample, reason: null, attempts: [attemptExample] } },
       async handle(call) {
         requireLive(views);
         await waitFor(views, call);
         const row = await readDelivery(deps, call.principal.workspace, call.params.deliveryId);
         const events = await ledger.history(streamOf(row.id));
         const attempts = attemptsOf(events, readsContent(call.principal));
-        return taggedAnswer(call, events.at(-1)?.revision ?? 0, { ...deliveryJson(row), attempts });
+        const json = { ...deliveryJson(row), reason: reasonOf(events), attempts };
+        return taggedAnswer(call, events.at(-1)?.revision ?? 0, json);
       },
     }),
   ];

@@ -23,6 +23,9 @@ export type DeliveryState =
   | "cancelled"
   | "superseded"
   | "wait_resolved"
+  | "content_erased"
+  | "aborted"
+  | "replay_cancelled"
   | "unknown";
 
 /** Asks the ledger what became of an event's delivery to this endpoint. */

@@ -1,13 +1,11 @@
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
-import { createInterface } from "node:readline";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { sign } from "../../shared/webhooks/signature.ts";
 import type { DeliveryJson, EndpointMade } from "../support/client.ts";
 import { freePort } from "../support/free-port.ts";
 import { openTestServer } from "../support/open-server.ts";
-import { root } from "../support/sources.ts";
+import { started } from "../support/started-example.ts";
 import { bodyOf, otherSecret } from "../support/webhook-request.ts";
 
 /** What a reader would start. The last is no program of its own: somebody calls it as its framework does. */
@@ -17,29 +15,6 @@ const examples = [
   { name: "Fastify", file: "examples/fastify.ts", parsesElsewhere: true },
   { name: "a Next.js route", file: "test/support/serve-route.ts", parsesElsewhere: false },
 ];
-
-/** Runs a file until the test ends; resolves once it listens, with what it says from then on. */
-async function started(file: string, env: Readonly<Record<string, string>>) {
-  const inherited = Object.entries(process.env).filter(([name]) => !/^(RUNLEDGER_|VITEST)/.test(name));
-  const child = spawn(process.execPath, [file], {
-    cwd: root,
-    env: { ...Object.fromEntries(inherited), ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  onTestFinished(() => void child.kill("SIGKILL"));
-  let wrong = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    wrong += text;
-  });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const says = async (): Promise<string> => {
-    const { value, done } = await lines.next();
-    if (done) throw new Error(`${file} ended: ${wrong}`);
-    return value;
-  };
-  expect(await says()).toBe("listening");
-  return { says };
-}
 
 /** A server of ours, and an example that one of its endpoints leads to. */
 async function running(file: string) {

@@ -41,6 +41,15 @@ describe("what a receiver remembers in its process", () => {
     expect(await memory.find("run_a", "evt_a")).toEqual({ handled: false, lastRevision: null });
   });
 
+  it("is forgotten altogether, also when it was finished twice", async () => {
+    const memory = kept({ keepMs: 1000 });
+    await memory.handle("a");
+    await memory.finish(handled("a", { run: "run_a" }));
+    memory.pass(1000);
+    expect(await memory.begin("b")).toBe("begun");
+    expect(await memory.find("run_a", "evt_a")).toEqual({ handled: false, lastRevision: null });
+  });
+
   it("is never more than it may be: the oldest goes first, and that is told", async () => {
     const told: unknown[] = [];
     const memory = kept({ deliveriesMax: 2, onForgotten: (...forgotten) => told.push(forgotten) });

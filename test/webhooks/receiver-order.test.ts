@@ -245,10 +245,25 @@ describe("events of a run that are kept in order", () => {
   });
 
   it("are not held when they were handled before", async () => {
-    const { receive, clock } = receiving({ order: { waitMs: 0 } });
-    expect(await receive("b")).toMatchObject({ missing: { event: "a" } });
+    const { receive, clock } = receiving({ order: { waitMs: 4000 } });
+    const waits = receive("b");
+    await clock.untilSleeping();
+    await clock.advance(4000);
+    expect(await waits).toMatchObject({ missing: { event: "a" } });
     expect(await receive("b")).toMatchObject({ duplicate: true });
     expect(clock.sleeping).toBe(0);
+  });
+
+  it("do not miss what is handled while the ledger is asked", async () => {
+    const opened = receiving({
+      order: {},
+      stateOf: async () => {
+        await opened.receive("a");
+        return "pending";
+      },
+    });
+    expect(await opened.receive("b")).toMatchObject({ ok: true, missing: null });
+    expect(opened.handled).toEqual(["a", "b"]);
   });
 
   it("are held at most so many; the next is to come again", async () => {
