@@ -50,7 +50,11 @@ export async function deliveryAsked(
   return { delivery, history, standing };
 }
 
-async function runOf(store: Deps["store"], event: RecordedEvent, version: Parameters<typeof needsTold>[1][0]) {
+async function runOf(
+  store: Deps["store"],
+  event: RecordedEvent,
+  version: Parameters<typeof needsTold>[1][0],
+) {
   if (needsTold(event, [version])) return owingRun(await eventsOf(store, event.stream, event.revision + 1));
   const [created] = event.revision === 0 ? [event] : await eventsOf(store, event.stream, 1);
   return { recipientRun: created?.data.recipientIndex !== undefined, created: created?.data };

@@ -1,3 +1,4 @@
+import { deliveryProblems } from "./delivery-problems.ts";
 import { endpointProblems } from "./endpoint-problems.ts";
 
 /** What a code means. `permanent`: the same request can never succeed; `retryAfterS`: it may, later. */
@@ -127,6 +128,7 @@ export const catalogue = {
     permanent: true,
   },
   ...endpointProblems,
+  ...deliveryProblems,
   position_moved: {
     status: 410,
     title: "Position moved",

@@ -1,12 +1,15 @@
 import { accessRoutes } from "./access.ts";
 import { deliveryRoutes } from "./deliveries.ts";
 import { endpointExampleRoutes } from "./endpoint-examples.ts";
+import { endpointHealthRoute } from "./endpoint-health.ts";
 import { endpointSecretRoutes } from "./endpoint-secret-routes.ts";
 import { endpointRoutes } from "./endpoints.ts";
 import { type FeedDeps, feedRoute } from "./feed.ts";
 import { metaRoutes } from "./meta.ts";
 import { type OperationDeps, operationRoutes } from "./operations.ts";
 import { type RecordDeps, recordRoutes } from "./record-routes.ts";
+import { type RedeliveryDeps, redeliveryRoutes } from "./redelivery.ts";
+import { type ReplayDeps, replayRoutes } from "./replays.ts";
 import type { Route } from "./route.ts";
 import { runPartRoutes } from "./run-parts.ts";
 import { runReadRoutes } from "./runs.ts";
@@ -17,6 +20,8 @@ export type TableDeps = Parameters<typeof endpointRoutes>[0] &
   FeedDeps &
   OperationDeps &
   RecordDeps &
+  RedeliveryDeps &
+  ReplayDeps &
   WebhookKeyDeps;
 
 /** Every operation of the API, the busiest first: that is the order in which Express looks. */
@@ -27,8 +32,11 @@ export function routeTable(deps: TableDeps): readonly Route[] {
     ...runPartRoutes(deps),
     feedRoute(deps),
     ...deliveryRoutes(deps),
+    ...redeliveryRoutes(deps),
+    ...replayRoutes(deps),
     ...endpointRoutes(deps),
     ...endpointSecretRoutes(deps),
+    endpointHealthRoute(deps),
     ...endpointExampleRoutes(deps),
     ...webhookEventTypeRoutes(),
     ...accessRoutes(deps),

@@ -1,7 +1,6 @@
+import { perSecondUsual } from "../../shared/domain/replay/replay.ts";
 import type { Clock } from "../../shared/platform/clock.ts";
 
-/** Deliveries that a replay asks for in a second, unless it says otherwise. */
-export const PER_SECOND_USUAL = 100;
 const TOGETHER_MAX = 50;
 /** How often in a second a group is asked for; what is asked for together shares commits. */
 const GROUPS_PER_SECOND = 20;
@@ -9,7 +8,7 @@ const SECOND_MS = 1000;
 
 /** How fast a replay asks. What it did not need does not add up: it never makes up for lost time. */
 export function openPace(perSecondMax: number | null, clock: Clock) {
-  const perSecond = perSecondMax ?? PER_SECOND_USUAL;
+  const perSecond = perSecondMax ?? perSecondUsual;
   let nextMs = 0;
   return {
     /** How many events are looked at together. */

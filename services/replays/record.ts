@@ -14,8 +14,7 @@ export const replayEventId = (
   { id: ledger }: Pick<Ledger, "id">,
   workspace: string,
   { replay, commandId, index = 0 }: Once,
-): string =>
-  derivedId({ ledger, workspace, prefix: "evt", scope: `replay ${replay}`, commandId, index });
+): string => derivedId({ ledger, workspace, prefix: "evt", scope: `replay ${replay}`, commandId, index });
 
 /** Appends for a replay behind the events that were seen of a stream. Undefined when somebody else moved the
  *  stream on. */

@@ -7,8 +7,8 @@ import { withdraw } from "./withdraw.ts";
 
 type Deps = ReplayDeps & {
   clock: Clock;
-  /** Replays that have something left to do as the views know them, once these have reached the head that was
-   *  seen at the start. */
+  /** Replays that have something left to do as the views know them, once these have reached the head that
+   *  was seen at the start. */
   openReplays(signal: AbortSignal): AsyncIterable<string>;
   onFault(error: Error): void;
 };
@@ -17,8 +17,8 @@ type Deps = ReplayDeps & {
 const AT_ONCE = 8;
 const FAULT_PAUSE_MS = 1000;
 
-/** Asks for deliveries again, as replays say: one of its kind at a time. Whatever it records has a derived id:
- *  it can be killed at any instruction, and goes on where it had got to. */
+/** Asks for deliveries again, as replays say. Whatever it records has a derived id: it can be killed at any
+ *  instruction, and goes on where it had got to. */
 export function openReplays(deps: Deps) {
   const { ledger, clock, onFault } = deps;
   const working = new Map<string, { stop: AbortController; done: Promise<void> }>();

@@ -115,7 +115,7 @@ async function move(walking: Walking, proposed: Proposed): Promise<boolean> {
   const behind = { expected: replay.events, causationId: asked.id };
   const recorded = await record(deps, workspace, stream, behind, [{ proposed, once }]);
   const fold = recorded ? await deps.ledger.find<Replay>(stream) : undefined;
-  if (!fold || fold.state.status !== "running") return false;
+  if (fold?.state.status !== "running") return false;
   walking.replay = fold.state;
   return true;
 }

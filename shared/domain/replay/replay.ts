@@ -4,6 +4,9 @@ import type { ReplayEvent, ReplayEventType, ReplayKind } from "./events.ts";
 export const replayStatuses = ["running", "completed", "cancelling", "cancelled"] as const;
 export type ReplayStatus = (typeof replayStatuses)[number];
 
+/** Deliveries that a replay asks for in a second, unless it says otherwise. */
+export const perSecondUsual = 100;
+
 /** A replay as its own stream tells it. Positions are decimal strings, as they are recorded. */
 export type Replay = {
   status: ReplayStatus | "unknown";

@@ -1,0 +1,29 @@
+import { endpointExample } from "./examples.ts";
+
+export const replayExample = {
+  id: "replay_01m7xy96c0exs970rd7f9qt4vh",
+  endpointId: endpointExample.id,
+  endpointRevision: 0,
+  kind: "failed",
+  from: "4711",
+  until: "9000",
+  perSecondMax: null,
+  status: "running",
+  position: "5200",
+  requested: 100,
+  reason: null,
+  revision: 1,
+  createdAt: "2026-07-01T12:00:00.000Z",
+  updatedAt: "2026-07-01T12:00:01.000Z",
+};
+
+export const dryRunExample = {
+  count: 1200,
+  bytes: 1_440_000,
+  firstPosition: "4713",
+  lastPosition: "8990",
+  estimatedMs: 12_000,
+  from: "4711",
+  until: "9000",
+  partial: false,
+};
