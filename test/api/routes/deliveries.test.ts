@@ -69,6 +69,7 @@ describe("deliveries", () => {
       lastHttpStatus: 503,
       createdAt: expect.any(String),
       updatedAt: expect.any(String),
+      reason: null,
       attempts: [attempt],
     });
     expect(attempt).toEqual({
