@@ -23,7 +23,6 @@ const processes = [
 export const bench: Bench = {
   target: `each process uses < ${SHARE_MAX} of a core while nothing happens, connected to all engines`,
   async run() {
-    process.setMaxListeners(50); // Each folder of so many goes when we do.
     const servers = await Promise.all([startEventStoreDb(), startPostgres(), startKafka()]);
     const [eventStore, postgres, kafka] = servers;
     const id = randomBytes(4).toString("hex");

@@ -84,6 +84,26 @@ async function record(folder: string, runs: number): Promise<Omit<Fixture, "fold
   return { runs, events, ids, parents };
 }
 
+/** Runs that have ended, appended to a folder's log while nobody else has it open. */
+export async function endedRuns(folder: string, runs: number): Promise<void> {
+  const store = openSqliteEventStore(folder);
+  const content = { input: { plan: "pro", userId: 421_337, tags: ["trial", "eu"], note: "x".repeat(400) } };
+  const told: Told[] = [
+    { type: "run.created", data: { workflow: "welcome-new-customers" }, content },
+    { type: "run.started" },
+    { type: "run.completed", content: { output: { sent: 3, skipped: 0 } } },
+  ];
+  for (let made = 0; made < runs; made += APPENDED_TOGETHER) {
+    const count = Math.min(APPENDED_TOGETHER, runs - made);
+    const streams = Array.from({ length: count }, () => streamOf(newId("run")));
+    const atMs = Date.now();
+    await Promise.all(
+      streams.map((stream) => store.append(stream, 0, sealAll(store.ledger, stream, atMs, told))),
+    );
+  }
+  await store.close();
+}
+
 type Told = { type: string; data?: object; content?: object };
 
 /** A number that looks random and is the same every time. */
@@ -181,6 +201,7 @@ export async function project(folder: string): Promise<void> {
   const store = openSqliteEventReader(folder);
   const rows = openSqliteRowStore(folder);
   const endpoints = createEndpointHistory();
+  for await (const event of store.readAll(0n, { kind: "endpoint" })) endpoints.take(event);
   const projector = await openProjector({ store, rows, projections: allProjections(endpoints) });
   await projector.catchUp();
   await rows.close();

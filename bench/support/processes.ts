@@ -12,11 +12,16 @@ export const dataFolder = here("../.data");
 /** The first key of every ledger that is measured: it opens nothing else. */
 export const KEY = `rl_default_benchbench_${"b".repeat(43)}`;
 
+const scratch = new Set<string>();
+process.once("exit", () => {
+  for (const folder of scratch) rmSync(folder, { recursive: true, force: true });
+});
+
 /** A folder on the disk that the fixtures are on, removed when the process ends. */
 export function scratchFolder(): string {
   mkdirSync(dataFolder, { recursive: true });
   const folder = mkdtempSync(join(dataFolder, "scratch-"));
-  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  scratch.add(folder);
   return folder;
 }
 
