@@ -30,9 +30,16 @@ export type HealthDeps = {
   onFault(error: Error): void;
 };
 
-type Due = { verdict: Verdict; workspace: string; revision: number; key: string };
+type Due = { verdict: Verdict; workspace: string; revision: number; id: string };
 type Known = { health: Health; workspace: string; position: bigint };
 
+const stepOf = (stream: string, workspace: string, { type, reason }: Verdict): HealthStep => ({
+  type,
+  endpointId: wireIdOf(stream),
+  workspace,
+  reason,
+});
+const keyOf = ({ id, revision }: Due): string => `${id} ${revision}`;
 const actor: Actor = { type: "system", id: "dispatcher" };
 /** Events that are kept while the views catch up; when there are more they are found there. */
 const WAITING_MAX = 10_000;
@@ -44,6 +51,8 @@ export function openHealth({ ledger, clock, knownHealth, from, onStep, onFault }
   const all = new Map<string, Known>();
   const recording = new Map<string, Promise<void>>();
   const tried = new Map<string, string>();
+  /** Steps that may have been recorded though nobody could say so. */
+  const uncertain = new Set<string>();
   let waiting: RecordedEvent[] | undefined = [];
   let wanted = from;
   let until = new AbortController().signal;
@@ -61,6 +70,8 @@ export function openHealth({ ledger, clock, knownHealth, from, onStep, onFault }
     const health = evolveHealth(known.health, event);
     if (health.status === "deleted") forget(stream);
     else all.set(stream, { ...known, health, position: event.position });
+    const step = known.health.verdict;
+    if (step && uncertain.delete(event.id)) onStep(stepOf(stream, known.workspace, step));
     act(stream);
   }
 
@@ -73,7 +84,7 @@ export function openHealth({ ledger, clock, knownHealth, from, onStep, onFault }
    *  through `take`. */
   function act(stream: string): void {
     const due = dueOf(stream);
-    if (!due || recording.has(stream) || tried.get(stream) === due.key || until.aborted) return;
+    if (!due || recording.has(stream) || tried.get(stream) === keyOf(due) || until.aborted) return;
     const work = attempt(stream, due).finally(() => {
       recording.delete(stream);
       act(stream);
@@ -84,8 +95,9 @@ export function openHealth({ ledger, clock, knownHealth, from, onStep, onFault }
   async function attempt(stream: string, due: Due): Promise<void> {
     try {
       await record(stream, due);
-      tried.set(stream, due.key);
+      tried.set(stream, keyOf(due));
     } catch (error) {
+      uncertain.add(due.id);
       onFault(error as Error);
       await clock.sleep(FAULT_PAUSE_MS, until);
     }
@@ -95,25 +107,22 @@ export function openHealth({ ledger, clock, knownHealth, from, onStep, onFault }
     const known = all.get(stream);
     const verdict = known && decideHealth(known.health);
     if (!verdict) return undefined;
-    const { revision } = known.health;
-    return {
-      verdict,
-      workspace: known.workspace,
-      revision,
-      key: `${verdict.by} ${verdict.type} ${revision}`,
-    };
+    const { workspace, health } = known;
+    const from = { ledger: ledger.id, workspace, prefix: "evt" as const, scope: `health ${stream}` };
+    const id = derivedId({ ...from, commandId: verdict.by, index: 0 });
+    return { verdict, workspace, revision: health.revision, id };
   }
 
-  async function record(stream: string, { verdict, workspace, revision }: Due): Promise<void> {
+  async function record(stream: string, { verdict, workspace, revision, id }: Due): Promise<void> {
     const { type, reason, by } = verdict;
-    const scope = `health ${stream}`;
-    const id = derivedId({ ledger: ledger.id, workspace, prefix: "evt", scope, commandId: by, index: 0 });
     const items = [{ proposed: { type, data: { reason } }, made: { id, causationId: by } }];
     const who = { workspace, actor, requestId: null, correlationId: null };
     const command = { ...who, operation: "record_health", items, ifRevision: revision };
     try {
       const recorded = await ledger.record(stream, command);
-      if (recorded.replayed === false) onStep({ type, endpointId: wireIdOf(stream), workspace, reason });
+      const isOurs = recorded.replayed === false || uncertain.has(id);
+      uncertain.delete(id);
+      if (isOurs) onStep(stepOf(stream, workspace, verdict));
     } catch (error) {
       // It has moved since: what is due then follows from what it is now.
       if (!(error instanceof Refusal)) throw error;

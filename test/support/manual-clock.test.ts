@@ -32,6 +32,22 @@ describe("a manual clock", () => {
     expect(ticks).toEqual([10, 20, 30]);
   });
 
+  it("wakes whoever's time has come once when it jumps", async () => {
+    const clock = manualClock(0);
+    const ticks: number[] = [];
+    const ticking = (async () => {
+      while (ticks.length < 2) {
+        await clock.sleep(10);
+        ticks.push(clock.now());
+      }
+    })();
+    await clock.jump(100);
+    expect(ticks).toEqual([100]);
+    await clock.advance(10);
+    await ticking;
+    expect(ticks).toEqual([100, 110]);
+  });
+
   it("wakes a sleeper early when its signal is aborted", async () => {
     const clock = manualClock();
     const controller = new AbortController();

@@ -5,6 +5,8 @@ export type ManualClock = Clock & {
   /** Lets this much time pass. Whoever sleeps wakes in the order of their times, each at its own time and
    *  with a turn of the event loop to go on, and perhaps to sleep again, before the next wakes. */
   advance(ms: number): Promise<void>;
+  /** It is suddenly so much later, as after the machine stood still: whoever's time has come wakes once. */
+  jump(ms: number): Promise<void>;
   /** How many sleep now. */
   readonly sleeping: number;
   /** Resolves once at least so many sleep: the moment to advance, without waiting for anything else. */
@@ -30,6 +32,16 @@ export function manualClock(startMs: number = Date.UTC(2026, 0, 1)): ManualClock
     }
   };
 
+  async function advance(ms: number): Promise<void> {
+    const untilMs = nowMs + ms;
+    for (let sleeper = due(untilMs); sleeper; sleeper = due(untilMs)) {
+      nowMs = Math.max(nowMs, sleeper.dueMs);
+      sleeper.wake();
+      await setImmediate();
+    }
+    nowMs = Math.max(nowMs, untilMs);
+  }
+
   return {
     now: () => nowMs,
     sleep: (ms, signal) =>
@@ -47,14 +59,10 @@ export function manualClock(startMs: number = Date.UTC(2026, 0, 1)): ManualClock
         signal?.addEventListener("abort", sleeper.wake, { once: true });
         tellWatchers();
       }),
-    async advance(ms) {
-      const untilMs = nowMs + ms;
-      for (let sleeper = due(untilMs); sleeper; sleeper = due(untilMs)) {
-        nowMs = Math.max(nowMs, sleeper.dueMs);
-        sleeper.wake();
-        await setImmediate();
-      }
-      nowMs = Math.max(nowMs, untilMs);
+    advance,
+    async jump(ms) {
+      nowMs += ms;
+      await advance(0);
     },
     get sleeping() {
       return sleepers.size;
