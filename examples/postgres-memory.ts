@@ -1,11 +1,12 @@
 import type { Pool } from "pg";
 import type { ReceiverMemory } from "runledger/receiver";
 
-/** What several processes share, and what outlives each of them. A claim is good for five minutes: who has not
- *  finished by then is taken for dead. */
+/** What several processes share, and what outlives each of them. A claim is good for five minutes: who has
+ *  not finished by then is taken for dead. */
 export async function openPostgresMemory(pool: Pool): Promise<ReceiverMemory> {
   await pool.query(`CREATE TABLE IF NOT EXISTS webhooks_received (
-    id text PRIMARY KEY, begun_at timestamptz NOT NULL, done_at timestamptz, run text, event text, revision integer
+    id text PRIMARY KEY, begun_at timestamptz NOT NULL, done_at timestamptz,
+    run text, event text, revision integer
   )`);
   await pool.query("CREATE INDEX IF NOT EXISTS webhooks_received_by_run ON webhooks_received (run)");
 

@@ -237,7 +237,8 @@ describe("docs/receiving.md", () => {
 /** What a consumer's program finds under this name. */
 function importing(name: string, cwd: string): string {
   const found = "typeof openReceiver, typeof openReceiverMemory, typeof stateFromLedger";
-  const program = `import { openReceiver, openReceiverMemory, stateFromLedger } from "${name}"; console.log(${found});`;
+  const names = "openReceiver, openReceiverMemory, stateFromLedger";
+  const program = `import { ${names} } from "${name}"; console.log(${found});`;
   writeFileSync(join(cwd, "app.mjs"), program);
   const { stdout, stderr } = spawnSync(process.execPath, ["app.mjs"], { cwd, encoding: "utf8" });
   expect(stderr).toBe("");
