@@ -5,7 +5,7 @@ import {
   deliveryStatuses,
   listDeliveries,
 } from "../../projections/deliveries/deliveries.table.ts";
-import { owingTypes } from "../../shared/domain/endpoint/events.ts";
+import { owingTypes, requestedTypes } from "../../shared/domain/endpoint/events.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 import { RunId } from "../../shared/domain/run/events.ts";
 import { Problem } from "../../shared/platform/errors.ts";
@@ -46,7 +46,7 @@ const delivery = {
   runId: z.string().nullable(),
   event: z.strictObject({
     id: z.string(),
-    type: z.enum(owingTypes as [string, ...string[]]),
+    type: z.enum([...owingTypes, ...requestedTypes] as [string, ...string[]]),
     revision: z.int(),
     position: z.string(),
   }),

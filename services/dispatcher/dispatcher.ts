@@ -60,17 +60,20 @@ export function openDispatcher(deps: DispatcherDeps) {
   /** Where our own attempts are that we have not been told of yet. */
   const started = new Set<bigint>();
 
+  /** Deliveries that are being attempted, and are to be looked at once more after that. */
+  const repeats = new Map<string, Due>();
+
   const behind = openBehind(BEHIND_MAX);
   const probes = openProbes({ now: clock.now, nextProbeAt: deps.nextProbeAt });
   const pace = openPace({ now: clock.now, current: endpoints.current, ...deps });
 
-  const owing = openOwing({ ledger, endpoints, push: (due) => push(due), later: lookAt });
+  const owing = openOwing({ ledger, endpoints, push: (due) => push(due), again, later: lookAt });
 
   const lanes = openLanes<Due>({
     inFlightMax: deps.inFlightMax,
     queuedPerLaneMax: QUEUED_PER_ENDPOINT_MAX,
     terms: pace.terms,
-    work: send,
+    work: (due) => send(due).finally(() => repeat(due.delivery)),
     onRoom: (endpoint) => lookAt(endpoint, { nextAttemptAtMs: clock.now() }),
     sleep: (ms) => clock.sleep(ms, closing.signal),
   });
@@ -100,6 +103,17 @@ export function openDispatcher(deps: DispatcherDeps) {
     if (!lanes.push(due.endpoint, due.delivery, due, due.urgency))
       lookAt(due.endpoint, { nextAttemptAtMs: clock.now() });
   };
+
+  /** It may have become too late for a delivery, whatever it waits for: that is seen by looking at it. */
+  function again(due: Due): void {
+    if (lanes.isBusy(due.delivery)) repeats.set(due.delivery, due);
+    else lanes.push(due.endpoint, due.delivery, due, due.urgency);
+  }
+
+  function repeat(delivery: string): void {
+    const due = repeats.get(delivery);
+    if (due && repeats.delete(delivery)) setImmediate(() => again(due));
+  }
 
   /** Another one of its run goes first. It may have ended since it was looked at. */
   async function waitFor(first: string, due: Due): Promise<void> {

@@ -3,7 +3,7 @@ import { owingRun } from "../../projections/runs/owing-run.ts";
 import type { Delivery } from "../../shared/domain/delivery/delivery.ts";
 import type { OwingRun } from "../../shared/domain/endpoint/filter.ts";
 import type { EndpointHistory, EndpointVersion } from "../../shared/domain/endpoint/history.ts";
-import { needsTold, owedBy } from "../../shared/domain/endpoint/owed.ts";
+import { canOwe, needsTold, owedBy } from "../../shared/domain/endpoint/owed.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 import { type Run, terminalStatuses } from "../../shared/domain/run/run.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
@@ -15,6 +15,8 @@ type Deps = {
   ledger: Ledger;
   endpoints: EndpointHistory;
   push(due: Due): void;
+  /** Looks at a delivery that may have become too late: now, or as soon as its attempt has ended. */
+  again(due: Due): void;
   later(endpoint: string, next: Next): void;
 };
 
@@ -29,7 +31,7 @@ export const endsWaits: ReadonlySet<string> = new Set([
 ]);
 
 /** What follows for deliveries from an event that was just heard of. */
-export function openOwing({ ledger, endpoints, push, later }: Deps) {
+export function openOwing({ ledger, endpoints, push, again, later }: Deps) {
   const dueOf = (event: RecordedEvent, endpoint: string): Due => {
     const workspace = event.meta.workspace ?? "";
     return {
@@ -54,6 +56,27 @@ export function openOwing({ ledger, endpoints, push, later }: Deps) {
     return { recipientRun: run?.state.recipientIndex !== undefined, created: run?.state };
   }
 
+  async function isOwed(event: RecordedEvent, endpoint: string): Promise<boolean> {
+    const then = endpoints.at(endpoint, event.position);
+    if (!then) return false;
+    return owedBy(event, await runOf(event, [then]), [then]).some(({ as }) => as === "owed");
+  }
+
+  /** Whether a delivery was given up, or made; one that is open is looked at again. */
+  async function isOver(event: RecordedEvent, endpoint: string): Promise<boolean> {
+    const due = dueOf(event, endpoint);
+    const fold = await ledger.find<Delivery>(due.delivery);
+    if (fold ? fold.state.status === "open" : await isOwed(event, endpoint)) again(due);
+    return fold !== undefined && fold.state.status !== "open";
+  }
+
+  /** Where only the newest is wanted, what is open of the run's earlier events is not sent any more. */
+  async function supersede(event: RecordedEvent, endpoint: string): Promise<void> {
+    const before = (await ledger.history(event.stream, 0, event.revision)).filter((one) => canOwe(one));
+    // Before one that is over, all are.
+    for (const earlier of before.toReversed()) if (await isOver(earlier, endpoint)) return;
+  }
+
   return {
     /** Queues what an event owes. */
     async owe(event: RecordedEvent): Promise<void> {
@@ -61,6 +84,8 @@ export function openOwing({ ledger, endpoints, push, later }: Deps) {
       if (known.length === 0) return;
       for (const { endpoint, as } of owedBy(event, await runOf(event, known), known)) {
         if (as === "skipped") continue;
+        const isOfRun = event.stream.startsWith("run-");
+        if (isOfRun && endpoint.policy.order === "newestOnly") await supersede(event, endpoint.stream);
         const firstPauseMs = endpoint.scheduleMs?.[0] ?? 0;
         if (firstPauseMs > 0 || endpoint.status === "paused") {
           // Not yet: the views say when.
@@ -83,12 +108,7 @@ export function openOwing({ ledger, endpoints, push, later }: Deps) {
       const over = before.filter(
         ({ type, data }) => asks.has(type) && (waitId === undefined || data.waitId === waitId),
       );
-      for (const wait of over)
-        for (const { stream } of known) {
-          const due = dueOf(wait, stream);
-          const fold = await ledger.find<Delivery>(due.delivery);
-          if (fold?.state.status === "open") push(due);
-        }
+      for (const wait of over) for (const { stream } of known) await isOver(wait, stream);
     },
   };
 }

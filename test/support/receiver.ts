@@ -22,8 +22,8 @@ export type WebhookBody = {
   ledger: { event: string; revision: number; previous: string | null; hash: string };
 };
 
-/** A status with headers; never an answer; or a connection that is cut. */
-export type Answer = { status: number; headers?: Record<string, string> } | "hang" | "reset";
+/** A status with headers and a body; never an answer; or a connection that is cut. */
+export type Answer = { status: number; headers?: Record<string, string>; body?: string } | "hang" | "reset";
 
 export type Receiver = Awaited<ReturnType<typeof openReceiver>>;
 
@@ -42,7 +42,7 @@ export async function openReceiver() {
     received.push({ ...request, answered });
     if (answered === "hang") hanging.add(res);
     else if (answered === "reset") req.socket.destroy();
-    else res.writeHead(answered.status, answered.headers).end();
+    else res.writeHead(answered.status, answered.headers).end(answered.body);
     for (const look of waiting) look();
   }
 
@@ -84,8 +84,8 @@ export async function openReceiver() {
     /** Requests that have no answer. */
     hanging: () => hanging.size,
     /** Answers them. */
-    release(status = 204): void {
-      for (const res of hanging) res.writeHead(status).end();
+    release(status = 204, body?: string): void {
+      for (const res of hanging) res.writeHead(status).end(body);
     },
     when,
     /** The first that many. */
