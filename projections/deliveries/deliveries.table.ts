@@ -150,10 +150,13 @@ export async function oldestDue(rows: RowReader): Promise<number | undefined> {
 /** Where what is open of an endpoint begins: everything before was delivered or given up. Undefined when
  *  nothing is open. */
 export async function firstOpen(rows: RowReader, endpointId: string): Promise<DeliveryRow | undefined> {
-  const { rows: first } = await rows.list(deliveriesView, {
-    where: { openEndpoint: endpointId },
-    ascendingBy: "owedPosition",
-    limit: 1,
-  });
-  return first[0];
+  return (await listOpenDeliveries(rows, endpointId, 1)).rows[0];
 }
+
+/** What is open of an endpoint, the longest owed first. */
+export const listOpenDeliveries = (
+  rows: RowReader,
+  endpointId: string,
+  limit: number,
+): Promise<Page<DeliveryRow>> =>
+  rows.list(deliveriesView, { where: { openEndpoint: endpointId }, ascendingBy: "owedPosition", limit });
