@@ -67,7 +67,7 @@ describe("the document of the whole API", () => {
         ...["createWorkspace", "getHealth", "getReadiness", "getMetrics", "listProblems", "getProblem"],
         ...["sendWebhookExample", "challengeWebhookEndpoint", "listWebhookEventTypes"],
         ...["rotateWebhookSecret", "endWebhookSecretOverlap", "revealWebhookSecret", "listWebhookKeys"],
-        ...["resendDelivery", "createReplay", "listReplays", "getReplay", "cancelReplay"],
+        ...["resendDelivery", "explainDelivery", "createReplay", "listReplays", "getReplay", "cancelReplay"],
         "getOpenApi",
       ].toSorted(),
     );
