@@ -48,6 +48,26 @@ describe("two dispatchers over one log", () => {
   }, 20_000);
 });
 
+describe("an endpoint that two dispatchers send to", () => {
+  it("is disabled once when it wants no more, and is sent nothing after, by either", async () => {
+    const { open, endRun, receiver, store, endpoint } = await openSharedLog();
+    receiver.answerUsually(() => ({ status: 410 }));
+    const both = [await open(), await open()];
+    await Promise.all(Array.from({ length: 20 }, endRun));
+    const health = async () => (await Array.fromAsync(store.read(endpoint))).slice(1);
+    await vi.waitFor(async () => expect((await health()).length).toBeGreaterThan(0), PATIENCE);
+    await vi.waitFor(() => expect(both.reduce((sum, each) => sum + each.inFlight(), 0)).toBe(0), PATIENCE);
+    const sent = receiver.received.length;
+    await Promise.all(Array.from({ length: 20 }, endRun));
+    await vi.waitFor(() => expect(both.flatMap(({ steps }) => steps)).toHaveLength(1), PATIENCE);
+    expect((await health()).map(({ type, data }) => [type, data.reason])).toEqual([
+      ["endpoint.disabled", "gone"],
+    ]);
+    expect(receiver.received).toHaveLength(sent);
+    expect(both.flatMap(({ faults }) => faults)).toEqual([]);
+  }, 20_000);
+});
+
 describe("a dispatcher that ends in the middle of its work", () => {
   it("leaves what it had open to the other, after its lease, and nothing else", async () => {
     const { open, endRun, receiver, histories } = await openSharedLog();
