@@ -1,12 +1,11 @@
-import { type Agent, type ClientRequest, type RequestOptions, request as requestHttp } from "node:http";
+import { type Agent, type ClientRequest, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import type { Socket } from "node:net";
-import { urlToHttpOptions } from "node:url";
 import { version } from "../../shared/platform/version.ts";
-import { checkTarget } from "../../shared/webhooks/targets.ts";
 import { openAnswer } from "./answer.ts";
 import { type ConnectionOptions, type Connections, openConnections, TookTooLong } from "./connections.ts";
 import { answered, failed, type Outcome } from "./outcome.ts";
+import { openTargets, type Target } from "./targets.ts";
 
 export type PostRequest = {
   url: string;
@@ -24,11 +23,8 @@ export type PosterOptions = ConnectionOptions & {
 /** Milliseconds. `response` counts from where the connection stands to the end of the headers, `total` from
  *  the first step to the last byte of the response's body. */
 const TIMEOUTS_MS = { lookup: 5_000, connect: 5_000, secureConnect: 5_000, response: 15_000, total: 20_000 };
-const HEADER_BYTES_MAX = 16 * 1024;
-/** URLs that are remembered. */
-const TARGETS_MAX = 10_000;
 
-const fixedHeaders = { "accept-encoding": "identity", "user-agent": `Runledger/${version}` };
+const fixedHeaders = ["accept-encoding", "identity", "user-agent", `Runledger/${version}`];
 
 /** Posts webhooks: one bounded attempt each, with everything said aloud. Retries belong to the ledger,
  *  where people see them; but what a kept connection does to us is no answer of the receiver's, so that is
@@ -37,9 +33,10 @@ export function openPoster(options: PosterOptions) {
   const timeouts = { ...TIMEOUTS_MS, ...options.timeouts };
   const { lookup, connect, secureConnect } = timeouts;
   const connections = openConnections(options, { lookup, connect, handshake: secureConnect });
-  const targetOf = openTargets(options);
+  const targetOf = openTargets(options.allow);
   /** How many bytes a kept connection had received when it was last given back. */
   const receivedBefore = new WeakMap<Socket, number>();
+  const cutsOf = openCuts();
 
   return {
     async post(request: PostRequest, signal?: AbortSignal): Promise<Outcome> {
@@ -54,11 +51,11 @@ export function openPoster(options: PosterOptions) {
         responseMs: timeouts.response,
         connections,
         receivedBefore,
-        ...(signal ? { signal } : {}),
+        ...(signal ? { signal, cuts: cutsOf(signal) } : {}),
       };
-      const first = await send(connections.kept, sending);
+      const first = await send(connections.kept, sending, "keep-alive");
       if (first !== "connection_lost") return first;
-      const second = await send(connections.fresh, sending);
+      const second = await send(connections.fresh, sending, "close");
       return second === "connection_lost"
         ? { outcome: "reset", durationMs: performance.now() - startMs }
         : second;
@@ -69,31 +66,21 @@ export function openPoster(options: PosterOptions) {
 
 export type Poster = ReturnType<typeof openPoster>;
 
-type Target = RequestOptions & { isSecure: boolean };
-
-/** What a URL says is worked out once: it takes longer than to send to it. What its name stands for is
- *  judged at each connection. */
-function openTargets({ allow }: Pick<PosterOptions, "allow">) {
-  const targets = new Map<string, Target | undefined>();
-  return (url: string): Target | undefined => {
-    if (targets.has(url)) return targets.get(url);
-    const checked = checkTarget(url, allow);
-    const target = checked.ok ? sendable(checked.url) : undefined;
-    if (targets.size >= TARGETS_MAX) targets.clear();
-    targets.set(url, target);
-    return target;
-  };
-}
-
-function sendable(url: URL): Target {
-  const { hostname, port, path } = urlToHttpOptions(url);
-  return {
-    isSecure: url.protocol === "https:",
-    method: "POST",
-    maxHeaderSize: HEADER_BYTES_MAX,
-    hostname: hostname ?? "",
-    path: path ?? "/",
-    ...(port ? { port } : {}),
+/** Those under way whom a signal cuts short: one listener for them all, as adding one for each would take a
+ *  fifth of what a post takes. */
+function openCuts() {
+  const known = new WeakMap<AbortSignal, Set<() => void>>();
+  return (signal: AbortSignal): Set<() => void> => {
+    let cuts = known.get(signal);
+    if (cuts) return cuts;
+    cuts = new Set();
+    known.set(signal, cuts);
+    const all = cuts;
+    const cutAll = () => {
+      for (const cut of all) cut();
+    };
+    signal.addEventListener("abort", cutAll, { once: true });
+    return cuts;
   };
 }
 
@@ -106,20 +93,23 @@ type Sending = {
   connections: Connections;
   receivedBefore: WeakMap<Socket, number>;
   signal?: AbortSignal;
+  cuts?: Set<() => void>;
 };
+
+type Agents = { http: Agent; https: Agent };
 
 /** Sends once. A body that is longer than we read is cut off, and then the status alone decides; one that
  *  does not end in time was no answer. */
-function send(agents: { http: Agent; https: Agent }, sending: Sending): Promise<Outcome | "connection_lost"> {
+function send(agents: Agents, sending: Sending, connection: string): Promise<Outcome | "connection_lost"> {
   return new Promise((resolve) => {
-    const { connections, receivedBefore, signal, startMs } = sending;
+    const { connections, receivedBefore, signal, cuts, startMs } = sending;
     const answer = openAnswer();
-    const sent = open(agents, sending);
+    const sent = open(agents, sending, connection);
     let socket: Socket | undefined;
 
     const settle = (outcome: Outcome | "connection_lost") => {
       clocks.stop();
-      signal?.removeEventListener("abort", cut);
+      cuts?.delete(cut);
       // What was answered before all was sent is all that there is to say.
       if (!sent.writableFinished) sent.destroy();
       resolve(outcome);
@@ -140,7 +130,7 @@ function send(agents: { http: Agent; https: Agent }, sending: Sending): Promise<
     const cut = () => stop(new Error("the sender stops"));
     const clocks = openClocks(sending, () => stop(new TookTooLong("the receiver took too long")));
 
-    signal?.addEventListener("abort", cut, { once: true });
+    cuts?.add(cut);
     sent.on("error", fail);
     sent.once("socket", (given) => {
       socket = given;
@@ -169,10 +159,13 @@ function send(agents: { http: Agent; https: Agent }, sending: Sending): Promise<
   });
 }
 
-/** The request, with nothing sent of it yet. */
-function open(agents: { http: Agent; https: Agent }, { target, request }: Sending): ClientRequest {
-  const { isSecure, ...to } = target;
-  const headers = { ...fixedHeaders, ...request.headers, "content-length": request.body.length };
+/** The request, with nothing sent of it yet. All headers in one list: Node then makes none of its own, and
+ *  takes less time. */
+function open(agents: Agents, { target, request }: Sending, connection: string): ClientRequest {
+  const { isSecure, host, to } = target;
+  const headers = ["host", host, "connection", connection, ...fixedHeaders];
+  for (const name in request.headers) headers.push(name, request.headers[name] ?? "");
+  headers.push("content-length", `${request.body.length}`);
   return isSecure
     ? requestHttps({ ...to, agent: agents.https, headers })
     : requestHttp({ ...to, agent: agents.http, headers });
