@@ -22,7 +22,13 @@ export type PosterOptions = ConnectionOptions & {
 
 /** Milliseconds. `response` counts from where the connection stands to the end of the headers, `total` from
  *  the first step to the last byte of the response's body. */
-const TIMEOUTS_MS = { lookup: 5_000, connect: 5_000, secureConnect: 5_000, response: 15_000, total: 20_000 };
+export const TIMEOUTS_MS = {
+  lookup: 5_000,
+  connect: 5_000,
+  secureConnect: 5_000,
+  response: 15_000,
+  total: 20_000,
+};
 
 const fixedHeaders = ["accept-encoding", "identity", "user-agent", `Runledger/${version}`];
 
