@@ -68,7 +68,7 @@ describe("the document of the whole API", () => {
         ...["sendWebhookExample", "challengeWebhookEndpoint", "listWebhookEventTypes"],
         ...["rotateWebhookSecret", "endWebhookSecretOverlap", "revealWebhookSecret", "listWebhookKeys"],
         ...["resendDelivery", "explainDelivery", "createReplay", "listReplays", "getReplay", "cancelReplay"],
-        "getOpenApi",
+        ...["getWebhookEndpointHealth", "getOpenApi"],
       ].toSorted(),
     );
     for (const { operationId, path, summary, parameters, responses, security, description } of operations) {
