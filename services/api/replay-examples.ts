@@ -1,4 +1,4 @@
-import { endpointExample } from "./examples.ts";
+import { deliveryExample, endpointExample } from "./examples.ts";
 
 export const replayExample = {
   id: "replay_01m7xy96c0exs970rd7f9qt4vh",
@@ -26,4 +26,20 @@ export const dryRunExample = {
   from: "4711",
   until: "9000",
   partial: false,
+};
+
+export const explainedExample = {
+  deliveryId: deliveryExample.id,
+  endpointId: endpointExample.id,
+  status: "open",
+  causes: [
+    {
+      position: "13",
+      at: "2026-07-01T12:00:03.250Z",
+      event: deliveryExample.event.id,
+      what: "owed",
+      because: "its types name run.completed, as of its revision 0",
+    },
+  ],
+  next: { at: "2026-07-01T12:00:03.250Z", waitsFor: "attempt 1" },
 };

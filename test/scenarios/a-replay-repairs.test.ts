@@ -87,7 +87,7 @@ describe("a replay", () => {
     const other = await openReceiver();
     const endpointId = await endpointAt(other.url);
     const { replay } = (await use.replay(endpointId, { kind: "missing", from: "earliest" })).body;
-    const told = await other.until(3);
+    const told = [...(await other.until(3))];
     expect(new Set(told.map(({ body }) => body.data.run.id))).toEqual(new Set(runs));
     // But for its own id a delivery says the same to whoever gets it.
     const said = (all: readonly { raw: Buffer; id: string }[]) =>
