@@ -146,7 +146,7 @@ export function openReceiver(options: ReceiverOptions) {
       const { event } = found;
       const { challenge } = event.data;
       if (event.type === "endpoint.challenge" && typeof challenge === "string")
-        return accepted(event, { status: 200, body: challenge });
+        return accepted(event, { status: 200, body: JSON.stringify({ challenge }) });
       const first = underway.get(event.id);
       if (first) {
         const answer = await first;

@@ -40,7 +40,7 @@ async function running(file: string) {
     const answer = await fetch(url, { method: "POST", headers: all, body });
     return [answer.status, await answer.text()];
   };
-  return { server, url, says, end, send, port };
+  return { server, url, secret, says, end, send, port };
 }
 
 /** The run's delivery once its first attempt has ended. */
@@ -85,10 +85,14 @@ describe.each(examples)("the example for $name", ({ file, parsesElsewhere }) => 
     expect([await says(), await says()]).toEqual(["run.completed run_1", "run.completed run_2"]);
   });
 
-  it("answers a challenge", async () => {
-    const { send } = await running(file);
-    const body = bodyOf({ type: "endpoint.challenge", data: { challenge: "c2VjcmV0" } });
-    expect(await send("delivery_1", body)).toEqual([200, "c2VjcmV0"]);
+  it("shows the ledger that it is there", async () => {
+    const { server, url, secret, says, end } = await running(file);
+    const made = await server.post<EndpointMade>("/v1/webhook-endpoints", { url, secret, challenge: true });
+    expect(made.body.endpoint.status).toBe("disabled");
+    const [enabled] = await server.untilEvents("&type=endpoint.enabled", ({ length }) => length === 1);
+    expect(enabled).toMatchObject({ stream: made.body.endpoint.id, data: { reason: "verified" } });
+    const runId = await end("done");
+    expect(await says()).toBe(`run.completed ${runId}`);
   });
 
   it("reads no more than it may, and outlives whoever goes away in the middle", async () => {

@@ -94,7 +94,11 @@ describe("a receiver", () => {
   it("answers the ledger's challenge by itself", async () => {
     const { receive, handled } = receiving();
     const challenge = { type: "endpoint.challenge", data: { challenge: "c2VjcmV0" } };
-    expect(await receive(webhook(challenge))).toMatchObject({ ok: true, status: 200, body: "c2VjcmV0" });
+    expect(await receive(webhook(challenge))).toMatchObject({
+      ok: true,
+      status: 200,
+      body: '{"challenge":"c2VjcmV0"}',
+    });
     expect(await receive(webhook(challenge, { secrets: [otherSecret] }))).toMatchObject({
       status: 401,
       body: null,
