@@ -124,8 +124,8 @@ export function replayRoutes(deps: ReplayDeps): Route[] {
       summary: "Send an endpoint again what it missed, or what happened before it was there",
       description:
         "Deliveries keep their `webhook-id` and their bytes, carry `ledger-replay`, and go after " +
-        "everything else. A new endpoint gets history by `missing` from `earliest`. With `dryRun` the answer " +
-        "is 200, and nothing is recorded.",
+        "everything else. A new endpoint gets history by `missing` from `earliest`. With `dryRun` the " +
+        "answer is 200, and nothing is recorded.",
       permission: "deliveries:resend",
       request: { params: EndpointParams, body: Body, headers: ["Idempotency-Key"] },
       responses: { 200: Made, 201: Made },

@@ -102,11 +102,11 @@ describe("a delivery is explained", () => {
       ...began,
       owed,
       `3 attempted: attempt 1 was due, at step 0 of the schedule; ${to(0)}`,
-      `4 responded: attempt 1 ended as http_error with 503 after 12 ms; the next is due at ${at(16)}, because ` +
-        "the schedule's pause is 5000 ms, and a little more by chance",
+      `4 responded: attempt 1 ended as http_error with 503 after 12 ms; the next is due at ${at(16)}, ` +
+        "because the schedule's pause is 5000 ms, and a little more by chance",
       `5 attempted: attempt 2 was due, at step 1 of the schedule; ${to(0)}`,
-      `6 responded: attempt 2 ended as http_error with 503 after 12 ms; the next is due at ${at(617)}, because ` +
-        "the receiver asked for a pause longer than the schedule's of 300000 ms (Retry-After)",
+      `6 responded: attempt 2 ended as http_error with 503 after 12 ms; the next is due at ${at(617)}, ` +
+        "because the receiver asked for a pause longer than the schedule's of 300000 ms (Retry-After)",
       `open, waits for attempt 3 at ${at(617)}`,
     ]);
   });
@@ -126,7 +126,8 @@ describe("a delivery is explained", () => {
       [endpoint, "endpoint.deleted", 20],
     );
     expect(told(log).slice(4)).toEqual([
-      "5 endpoint_paused: it had taken nothing for long: all is kept, and a probe is sent now and then (failing)",
+      "5 endpoint_paused: it had taken nothing for long: all is kept, and a probe is sent now and then " +
+        "(failing)",
       "6 endpoint_updated: changed: types, url",
       "7 endpoint_resumed: it took a probe: what was kept is sent",
       `8 attempted: attempt 2 was due, at step 1 of the schedule; ${to(3)}`,
@@ -140,7 +141,7 @@ describe("a delivery is explained", () => {
       "open, waits for the end of attempt 1, or the attempt after it",
     );
     expect(told(logOf(created, happened, attempted(1, 0, 10), attempted(2, 0, 60))).at(-2)).toBe(
-      `4 attempted: nobody knows how attempt 1 ended: attempt 2 repeats it at step 0; ${to(0)}`,
+      `4 attempted: nobody knows how attempt 1 ended: attempt 2 repeats it, at step 0 of the schedule; ${to(0)}`,
     );
   });
 
