@@ -44,6 +44,17 @@ describe("looks at endpoints", () => {
     expect(due(300, 9n)).toEqual([]);
   });
 
+  it("are not done again and again while the views are behind one of them", () => {
+    const { at, due, next } = looksAt();
+    at("one", { nextAttemptAtMs: 100, position: 9n });
+    at("one", { nextAttemptAtMs: 1100 });
+    expect(due(100, 7n)).toEqual([]);
+    expect(next(100, 7n)).toEqual({ atMs: 1100, position: 9n });
+    expect(due(1100, 7n)).toEqual(["one"]);
+    expect(due(1100, 7n)).toEqual([]);
+    expect(due(1100, 9n)).toEqual(["one"]);
+  });
+
   it("wake whoever waits when one comes earlier, and only then", () => {
     const { at, earlier } = looksAt();
     at("one", { nextAttemptAtMs: 100 });
