@@ -3,6 +3,7 @@ import type { EndpointHistory } from "../shared/domain/endpoint/history.ts";
 import type { RecordedEvent } from "../shared/domain/event.ts";
 import { parseCustomHeaders } from "../shared/webhooks/custom-headers.ts";
 import { parseAllowList } from "../shared/webhooks/targets.ts";
+import { openDeliveryMetrics } from "./delivery-metrics.ts";
 import { viewBacklog } from "./dispatcher/backlog.ts";
 import { renderDelivery } from "./dispatcher/body.ts";
 import { type Claims, soleClaims } from "./dispatcher/claims.ts";
@@ -37,6 +38,7 @@ export async function openDelivering(deps: Deps) {
     allow: parseAllowList(config.webhookAllow),
     socketsMax: config.limits.inFlightMax * 2,
     socketsPerOriginMax: config.limits.inFlightPerEndpointMax * 4,
+    onOpened: () => metrics.openedConnections.inc(),
   });
   const ready = async (until: AbortSignal) => void (await progress.caughtUp(from, until));
   const onFault = fault("delivery.faulted");
@@ -50,6 +52,7 @@ export async function openDelivering(deps: Deps) {
     },
   });
   const historyOf = openHistories(ledger.history, clock.now);
+  const inNumbers = openDeliveryMetrics({ ...deps, healths: health.all });
   const dispatcher = openDispatcher({
     ledger,
     clock,
@@ -71,8 +74,9 @@ export async function openDelivering(deps: Deps) {
     post: poster.post,
     random: Math.random,
     onAttempt(attempted) {
-      metrics.deliveries.inc({ outcome: attempted.outcome });
-      log.info(attempted, "delivery.attempted");
+      inNumbers.attempted(attempted);
+      const { timing: _, ...said } = attempted;
+      log.info(said, "delivery.attempted");
     },
     inFlightMax: config.limits.inFlightMax,
     inFlightPerEndpointMax: config.limits.inFlightPerEndpointMax,

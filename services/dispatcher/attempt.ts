@@ -71,6 +71,7 @@ async function make(
   signal: AbortSignal,
 ): Promise<Next> {
   const { clock } = deps;
+  const startedAtMs = clock.now();
   const repeats = state.unanswered !== null;
   const scheduleStep = number === 1 ? 0 : repeats ? state.scheduleStep : state.scheduleStep + 1;
   const rotating = endpoint.overlapUntil !== null && Date.parse(endpoint.overlapUntil) > clock.now();
@@ -128,6 +129,12 @@ async function make(
     outcome,
     firstAttemptAt: state.firstAttemptAt,
     runId: wireIdOf(due.source),
+    timing: {
+      startedAtMs,
+      isFirst: number === 1,
+      isRepeated: repeats,
+      ...(state.requestedBy === null ? { owedAtMs: firstDueMs(event, endpoint) } : {}),
+    },
   });
 }
 
@@ -137,3 +144,6 @@ function whatItIsOf({ endpoints }: AttemptDeps, due: Due, { type }: RecordedEven
   if (then?.match === undefined && then?.policy.filter?.matches === undefined) return {};
   return { source: wireIdOf(due.source), revision: due.revision, type };
 }
+
+const firstDueMs = ({ meta }: RecordedEvent, { scheduleMs }: EndpointVersion): number =>
+  Date.parse(meta.recordedAt) + (scheduleMs?.[0] ?? 0);

@@ -18,6 +18,17 @@ export type Attempted = {
   durationMs: number;
   nextAttemptAt?: string;
   sincePosition: bigint;
+  timing: AttemptTiming;
+};
+
+/** What metrics are made of. */
+export type AttemptTiming = {
+  /** When its first attempt was due; undefined for one that was asked for again. */
+  owedAtMs?: number;
+  startedAtMs: number;
+  isFirst: boolean;
+  /** Whether nobody knows how the one before ended. */
+  isRepeated: boolean;
 };
 
 export type AttemptDeps = {

@@ -9,6 +9,8 @@ export type ConnectionOptions = {
   /** Connections kept open, over all origins. One in use is never closed for another. */
   socketsMax: number;
   socketsPerOriginMax: number;
+  /** Told of every connection that is opened. */
+  onOpened?: () => void;
   /** In tests, another way to resolve names. */
   resolve?: Resolve;
 };
@@ -60,6 +62,7 @@ export function openConnections(options: ConnectionOptions, timeouts: PhaseTimeo
       const socket = connect(to, callback);
       if (!(socket instanceof Socket)) return socket;
       open++;
+      options.onOpened?.();
       socket.once("close", () => open--);
       // The last word on where we are, before the first byte is written.
       socket.once("connect", () => {

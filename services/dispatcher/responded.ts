@@ -2,7 +2,7 @@ import { afterAttempt, parseRetryAfter } from "../../shared/domain/delivery/retr
 import type { EndpointVersion } from "../../shared/domain/endpoint/history.ts";
 import type { Proposed } from "../../shared/domain/event.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
-import type { AttemptDeps, Next } from "./attempting.ts";
+import type { AttemptDeps, AttemptTiming, Next } from "./attempting.ts";
 import type { Due } from "./due.ts";
 import type { Outcome } from "./outcome.ts";
 import { record } from "./record.ts";
@@ -16,6 +16,7 @@ type Answered = {
   outcome: Outcome;
   firstAttemptAt: string | null;
   runId: string;
+  timing: AttemptTiming;
 };
 
 const retryPolicy = ({ scheduleMs, policy: { attemptsMax, retriedStatuses } }: EndpointVersion) => ({
@@ -74,6 +75,7 @@ export async function responded(deps: AttemptDeps, due: Due, answered: Answered)
     attempt: number,
     outcome: outcome.outcome,
     sincePosition: due.position,
+    timing: answered.timing,
     ...facts,
   });
   if (after.kind !== "retry") return {};

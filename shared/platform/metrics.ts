@@ -6,15 +6,32 @@ export function openMetrics() {
   const [registry] = registers as [Registry];
   const counter = <Label extends string = never>(name: string, help: string, labelNames: Label[] = []) =>
     new Counter({ name: `runledger_${name}`, help, labelNames, registers });
-  const gauge = (name: string, help: string, read: () => number | Promise<number>) =>
+  /** One number; with a label, one for each of its values. */
+  const gauge = (
+    name: string,
+    help: string,
+    read: () => number | Promise<number | Record<string, number>>,
+    label?: string,
+  ) =>
     new Gauge({
       name: `runledger_${name}`,
       help,
+      labelNames: label === undefined ? [] : [label],
       registers,
       async collect() {
         // One that cannot be read now is not a number; the others are told all the same.
-        this.set(await Promise.try(read).catch(() => Number.NaN));
+        const found = await Promise.try(read).catch(() => Number.NaN);
+        if (typeof found === "number" && label === undefined) this.set(found);
+        else if (typeof found === "number") this.reset();
+        else for (const [value, number] of Object.entries(found)) this.set({ [label ?? ""]: value }, number);
       },
+    });
+  const seconds = (name: string, help: string) =>
+    new Histogram({
+      name: `runledger_${name}`,
+      help,
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 60, 600, 3600, 6 * 3600, 24 * 3600],
+      registers,
     });
   return {
     registry,
@@ -29,7 +46,20 @@ export function openMetrics() {
     }),
     refusals: counter("refusals_total", "Commands that the domain refused, by code.", ["code"]),
     conflicts: counter("conflicts_total", "Appends that lost a race and were decided again."),
-    deliveries: counter("delivery_attempts_total", "Webhook attempts, by how they ended.", ["outcome"]),
+    deliveries: counter("delivery_attempts_total", "Webhook attempts, by how they ended and by status.", [
+      "outcome",
+      "class",
+    ]),
+    deliveryLatency: seconds("delivery_latency_seconds", "From when a webhook was due to when it was taken."),
+    firstAttemptLag: seconds("delivery_first_attempt_lag_seconds", "How late first attempts began."),
+    unknownOutcomes: counter(
+      "delivery_unknown_outcomes_total",
+      "Attempts that followed one of which nobody recorded how it ended.",
+    ),
+    openedConnections: counter(
+      "delivery_connections_opened_total",
+      "Connections opened to receivers: attempts beyond those went over kept ones.",
+    ),
     healthSteps: counter("endpoint_health_steps_total", "Steps of endpoints' health, by what was recorded.", [
       "step",
     ]),
