@@ -62,7 +62,8 @@ describe("an endpoint's health", () => {
     const second = await end(2);
     await clock.advance(3000);
     const { body } = await health(second.position);
-    const [delivered, open] = (await server.get<Page<DeliveryJson>>("/v1/deliveries")).body.items;
+    const [delivered, open] = (await server.get<Page<DeliveryJson & { createdAt: string }>>("/v1/deliveries"))
+      .body.items;
     expect([delivered?.status, open?.status]).toEqual(["delivered", "retrying"]);
     const [watermark, owed] = [BigInt(String(body.watermark)), BigInt(open?.event.position ?? 0)];
     expect(watermark).toBeLessThan(owed);
