@@ -68,8 +68,8 @@ function attemptBecause(data: Data<"delivery.attempted">, { unanswered }: Delive
   const to = `to the endpoint as of its revision ${endpointRevision}, signed with ${secretKeyIds.join(", ")}`;
   return unanswered === null
     ? `attempt ${attempt} was due, at step ${scheduleStep} of the schedule; ${to}`
-    : `nobody knows how attempt ${unanswered} ended: attempt ${attempt} repeats it, at step ${scheduleStep} ` +
-        `of the schedule; ${to}`;
+    : `nobody knows how attempt ${unanswered} ended: attempt ${attempt} repeats it, at step ` +
+        `${scheduleStep} of the schedule; ${to}`;
 }
 
 function answerBecause(event: RecordedEvent, data: Data<"delivery.responded">, known: Known): string {
