@@ -141,7 +141,8 @@ describe("a delivery is explained", () => {
       "open, waits for the end of attempt 1, or the attempt after it",
     );
     expect(told(logOf(created, happened, attempted(1, 0, 10), attempted(2, 0, 60))).at(-2)).toBe(
-      `4 attempted: nobody knows how attempt 1 ended: attempt 2 repeats it, at step 0 of the schedule; ${to(0)}`,
+      "4 attempted: nobody knows how attempt 1 ended: attempt 2 repeats it, at step 0 of the schedule; " +
+        to(0),
     );
   });
 
