@@ -120,6 +120,24 @@ describe("lanes with what is more and less urgent", () => {
     expect(begun.filter((lane) => lane === "heavy").length).toBeGreaterThanOrEqual(4);
   });
 
+  it("pause once for whatever waits, urgent or not", async () => {
+    let pauseMs = 0;
+    const { lanes, started, push, pauses, end } = lanesOf({}, () => ({ pauseMs, inFlightMax: 1 }));
+    push("a", "a1");
+    pauseMs = 250;
+    for (const urgency of [0, 1, 2]) push("a", `urgency ${urgency}`, urgency);
+    await end("a1");
+    expect(pauses).toHaveLength(1);
+    pauses[0]?.end();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(pauses).toHaveLength(2);
+    pauseMs = 0;
+    pauses[1]?.end();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(started).toEqual(["a1", "urgency 0"]);
+    expect(lanes.inFlight()).toBe(1);
+  });
+
   it("leave a lane alone until its pause is over", async () => {
     let pauseMs = 0;
     const { started, push, pauses } = lanesOf({}, () => ({ pauseMs }));
