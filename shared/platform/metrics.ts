@@ -1,5 +1,9 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 
+const [HOUR, DAY] = [3600, 24 * 3600];
+/** From what a healthy receiver takes to what a schedule does. */
+const DELIVERY_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 60, 600, HOUR, 6 * HOUR, DAY];
+
 /** What a process counts, in Prometheus' words. Times are seconds. */
 export function openMetrics() {
   const registers = [new Registry()];
@@ -26,13 +30,6 @@ export function openMetrics() {
         else for (const [value, number] of Object.entries(found)) this.set({ [label ?? ""]: value }, number);
       },
     });
-  const seconds = (name: string, help: string) =>
-    new Histogram({
-      name: `runledger_${name}`,
-      help,
-      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 60, 600, 3600, 6 * 3600, 24 * 3600],
-      registers,
-    });
   return {
     registry,
     gauge,
@@ -50,8 +47,18 @@ export function openMetrics() {
       "outcome",
       "class",
     ]),
-    deliveryLatency: seconds("delivery_latency_seconds", "From when a webhook was due to when it was taken."),
-    firstAttemptLag: seconds("delivery_first_attempt_lag_seconds", "How late first attempts began."),
+    deliveryLatency: new Histogram({
+      name: "runledger_delivery_latency_seconds",
+      help: "From when a webhook was due to when it was taken.",
+      buckets: DELIVERY_SECONDS,
+      registers,
+    }),
+    firstAttemptLag: new Histogram({
+      name: "runledger_delivery_first_attempt_lag_seconds",
+      help: "How late first attempts began.",
+      buckets: DELIVERY_SECONDS,
+      registers,
+    }),
     unknownOutcomes: counter(
       "delivery_unknown_outcomes_total",
       "Attempts that followed one of which nobody recorded how it ended.",

@@ -178,7 +178,7 @@ describe("an endpoint that fails", () => {
     expect(await server.events(steps)).toEqual([]);
   });
 
-  it("is nobody's concern twice: what an operator's own endpoint refuses is told to others alone", async () => {
+  it("is told of to others alone: what an operator's own endpoint refuses, never to itself", async () => {
     const { server, operators, receiver, id, operator, end, pass, passUntil, story } = await failing();
     operators.answerUsually(() => ({ status: 404 }));
     for (let run = 0; run < 4; run++) await end();

@@ -17,7 +17,7 @@ export const healthRules = {
 };
 export type HealthRules = typeof healthRules;
 
-/** How long after a probe that failed the next one is sent: the first gap is the one after the pause began. */
+/** How long after a probe that failed the next one is sent; the first gap is from the pause on. */
 const PROBE_GAPS_MS = [1, 2, 5, 10, 30, 60].map((minutes) => minutes * MINUTE_MS);
 
 /** Statuses that say something of what is sent, or of who sends it: waiting does not help. */

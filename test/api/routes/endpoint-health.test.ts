@@ -55,7 +55,7 @@ describe("an endpoint's health", () => {
     expect(body.watermark).toBe(body.position);
   });
 
-  it("stands before the first that is open, however much was delivered after it, until that is over", async () => {
+  it("stands before the first that is open, however much was delivered after it", async () => {
     const { clock, server, receiver, end, health } = await answering();
     receiver.answerNext({ status: 500 });
     const first = await end(1);
