@@ -55,10 +55,11 @@ export function openLanes<Item>(deps: Deps<Item>) {
       const turn = nextTurn();
       if (!turn) return;
       const { key, urgency } = turn;
-      taken++;
       turns[urgency]?.delete(key);
       const lane = lanes.get(key);
-      if (!lane) continue;
+      // It had turns for what is more, and less, urgent: the first of them began its pause.
+      if (!lane || lane.pausing) continue;
+      taken++;
       serve(key, lane, urgency);
       takeTurns(key, lane);
       forgetEmpty(key, lane);
@@ -68,8 +69,6 @@ export function openLanes<Item>(deps: Deps<Item>) {
 
   /** One turn of a lane: as many items as its weight says, while there is room. */
   function serve(key: string, lane: Lane<Item>, urgency: number): void {
-    // It had turns for what is more, and less, urgent: the first of them began its pause.
-    if (lane.pausing) return;
     for (let begun = 0; busy.size < deps.inFlightMax; ) {
       const { inFlightMax, weight, pauseMs } = deps.terms(key);
       if (begun >= weight || lane.inFlight >= inFlightMax) return;
