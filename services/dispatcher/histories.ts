@@ -2,7 +2,8 @@ import type { RecordedEvent } from "../../shared/domain/event.ts";
 
 type Read = (stream: string, from: number, count: number) => Promise<readonly RecordedEvent[]>;
 
-/** Long enough for all endpoints that are owed the same event, and too short to tell what was erased since. */
+/** Long enough for all endpoints that are owed the same event, and too short to tell what was erased
+ *  since. */
 const KEEP_MS = 1000;
 const KEPT_MAX = 500;
 /** Long ones are read each time: all those that are kept must fit into memory. */
