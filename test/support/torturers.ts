@@ -167,7 +167,7 @@ export const torturers: readonly Torturer[] = [
     name: "accepts after the time is over",
     outcome: "timeout_headers",
     open: raw((socket) => {
-      const late = setTimeout(() => socket.write(ok), 1000);
+      const late = setTimeout(() => socket.write(ok), 3000);
       socket.once("close", () => clearTimeout(late));
     }),
   },
