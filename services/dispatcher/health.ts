@@ -33,6 +33,10 @@ export type HealthDeps = {
 type Due = { verdict: Verdict; workspace: string; revision: number; id: string };
 type Known = { health: Health; workspace: string; position: bigint };
 
+const created = ({ type, meta }: RecordedEvent): Known | undefined =>
+  type === "endpoint.created"
+    ? { health: unknownHealth, workspace: meta.workspace ?? "", position: 0n }
+    : undefined;
 const stepOf = (stream: string, workspace: string, { type, reason }: Verdict): HealthStep => ({
   type,
   endpointId: wireIdOf(stream),
@@ -61,12 +65,9 @@ export function openHealth({ ledger, clock, knownHealth, from, onStep, onFault }
     const id = endpointOf(event);
     if (id === undefined) return;
     const stream = streamOf(id);
-    const known = all.get(stream) ?? {
-      health: unknownHealth,
-      workspace: event.meta.workspace ?? "",
-      position: 0n,
-    };
-    if (event.position <= known.position) return; // The views had it.
+    const known = all.get(stream) ?? created(event);
+    // The views had it, or the endpoint answers after its deletion.
+    if (!known || event.position <= known.position) return;
     const health = evolveHealth(known.health, event);
     if (health.status === "deleted") forget(stream);
     else all.set(stream, { ...known, health, position: event.position });

@@ -60,15 +60,19 @@ async function answering() {
       onFault: (error) => faults.push(error),
       ...over,
     });
+    let seen = from;
     const follow = async () => {
-      for await (const event of store.follow(from, stop.signal)) health.take(event);
+      for await (const event of store.follow(from, stop.signal)) {
+        health.take(event);
+        seen = event.position;
+      }
     };
     const ended = Promise.all([follow(), health.run(stop.signal)]);
     onTestFinished(async () => {
       stop.abort();
       await ended;
     });
-    return { said, faults, health, stop };
+    return { said, faults, health, seen: () => seen };
   }
   return { ledger, store, stream, answers, events, steps, watch };
 }
@@ -147,9 +151,11 @@ describe("the health ladder", () => {
     const before = await store.head();
     await answers(...FAILED, "dns");
     await ledger.record(stream, command(did("endpoint.deleted")));
-    const { health, faults } = watch(before);
-    await until(() => expect(health.of(stream)).toBeUndefined());
+    const { health, faults, seen } = watch(before);
     await answers("dns");
+    const head = await store.head();
+    await until(() => expect(seen()).toBe(head));
+    expect(health.of(stream)).toBeUndefined();
     expect([await steps(), faults]).toEqual([[], []]);
   });
 
