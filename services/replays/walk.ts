@@ -50,9 +50,7 @@ export async function walk(
   const [from, until] = [await positionNow(ledger, replay.position), await positionNow(ledger, replay.until)];
   let sinceMs = clock.now();
   for await (const page of runPages(ledger.store, from, until)) {
-    const owing = page.filter((event) => canOwe(event));
-    for (let index = 0; index < owing.length; index += pace.together) {
-      const group = owing.slice(index, index + pace.together);
+    for (const group of groupsOf(page, pace.together)) {
       if (!(await hasRoom(walking, group.length))) return;
       const begun = await Promise.all(group.map((event) => ask(walking, event)));
       const fresh = begun.filter((became) => became === "asked").length;
@@ -73,6 +71,21 @@ export async function walk(
   }
   if (await isServed(walking))
     await move(walking, { type: "replay.completed", data: { requested: walking.requested } });
+}
+
+/** What can be asked for together, in the order of the log: of one run never more than one event, so that what
+ *  it owes is asked for in its order. */
+function* groupsOf(page: readonly RecordedEvent[], most: number): Generator<readonly RecordedEvent[]> {
+  let group: RecordedEvent[] = [];
+  for (const event of page) {
+    if (!canOwe(event)) continue;
+    if (group.length === most || group.some(({ stream }) => stream === event.stream)) {
+      yield group;
+      group = [];
+    }
+    group.push(event);
+  }
+  if (group.length > 0) yield group;
 }
 
 /** The same place in a log that began a new epoch since. */

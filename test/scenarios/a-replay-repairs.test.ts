@@ -118,6 +118,25 @@ describe("a replay", () => {
     receiver.release();
   });
 
+  it("keeps the order of a run where its endpoint asks for that", async () => {
+    const { server, receiver, endpointAt, endRun, ...use } = await served();
+    const waits = async () => {
+      const { body } = await server.create({});
+      const asks = { type: "run.awaiting_input", data: { prompt: "Which plan?" } };
+      await server.record(body.run.id, ["run.started", asks, "run.completed"]);
+    };
+    for (let each = 0; each < 10; each++) await waits();
+    const endpointId = await endpointAt(receiver.url);
+    const ordered = await server.call("PATCH", `/v1/webhook-endpoints/${endpointId}`, { order: "perRun" });
+    expect(ordered.status).toBe(200);
+    await use.replay(endpointId, { kind: "missing", from: "earliest", perSecondMax: 1000 });
+    const all = await receiver.until(20);
+    const orders = Map.groupBy(all, ({ body }) => body.data.run.id);
+    expect(orders.size).toBe(10);
+    for (const told of orders.values())
+      expect(told.map(({ body }) => body.type)).toEqual(["run.awaiting_input", "run.completed"]);
+  });
+
   it("is recorded once under a command id, and answered again", async () => {
     const { server, receiver, endpointAt, setStatus, ...use } = await served();
     const endpointId = await endpointAt(receiver.url);
