@@ -18,12 +18,14 @@ export type PostRequest = {
 
 export type PosterOptions = ConnectionOptions & {
   /** In tests, shorter ones. */
-  timeouts?: Partial<typeof TIMEOUTS_MS>;
+  timeouts?: Partial<Timeouts>;
 };
+
+type Timeouts = Record<"lookup" | "connect" | "secureConnect" | "response" | "total", number>;
 
 /** Milliseconds. `response` counts from where the connection stands to the end of the headers, `total` from
  *  the first step to the last byte of the response's body. */
-export const TIMEOUTS_MS = {
+const TIMEOUTS_MS: Timeouts = {
   lookup: 5_000,
   connect: 5_000,
   secureConnect: 5_000,
