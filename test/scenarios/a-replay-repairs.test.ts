@@ -63,8 +63,8 @@ describe("a replay", () => {
     await use.replay(endpointId, { kind: "failed", from });
     const again = last(await receiver.until(4));
     expect([again.id, again.raw.toString()]).toEqual([failed?.id, failed?.raw.toString()]);
-    await responded(4);
-    const shown = (await server.get<{ attempts: object[] }>(`/v1/deliveries/${again.id}`)).body;
+    const position = last(await responded(4)).position;
+    const shown = (await server.get(`/v1/deliveries/${again.id}?minPosition=${position}`)).body;
     expect(shown).toMatchObject({ status: "delivered", attempt: 2 });
     // The one before that time is still to be had.
     expect((await use.dryRun(endpointId, { kind: "failed", from: "earliest" })).count).toBe(1);
