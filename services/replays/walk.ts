@@ -73,8 +73,8 @@ export async function walk(
     await move(walking, { type: "replay.completed", data: { requested: walking.requested } });
 }
 
-/** What can be asked for together, in the order of the log: of one run never more than one event, so that what
- *  it owes is asked for in its order. */
+/** What can be asked for together, in the order of the log: of one run never more than one event, so that
+ *  what it owes is asked for in its order. */
 function* groupsOf(page: readonly RecordedEvent[], most: number): Generator<readonly RecordedEvent[]> {
   let group: RecordedEvent[] = [];
   for (const event of page) {

@@ -17,7 +17,7 @@ const config = {
   secretKeyIds: ["key_1"],
 };
 
-/** A log with so many runs that ended, then an endpoint, and a follower that takes every event as it comes. */
+/** A log with so many runs that ended, then an endpoint, and followers that are told of what comes. */
 async function withReplays(runs: number) {
   const { ledger, store } = await openTestLedger();
   const clock = manualClock(Date.now());
@@ -107,7 +107,7 @@ describe("the replays' follower", () => {
     }
   });
 
-  it("asks at the pace that it was given, one after the other, and keeps its place now and then", async () => {
+  it("asks at the pace that it was given, and keeps its place now and then", async () => {
     const { clock, follow, asked, replay, requests, types } = await withReplays(3);
     const follower = follow();
     const stream = await asked({ perSecondMax: 0.1 });
@@ -141,7 +141,7 @@ describe("the replays' follower", () => {
     expect((await requests()).length).toBe(3);
   });
 
-  it("takes back what was not attempted when it is cancelled, also when it had asked for everything", async () => {
+  it("takes back what was not attempted, also when it had asked for everything", async () => {
     const { clock, ledger, follow, asked, replay, requests, types, attempt, faults } = await withReplays(3);
     const follower = follow();
     const stream = await asked({ perSecondMax: 10 });
