@@ -37,11 +37,16 @@ async function failing(answer: Answer = { status: 503 }) {
     const found = await server.untilEvents(steps, ({ length }) => length >= count);
     return found.map(({ type, data }) => `${type.slice("endpoint.".length)} ${data.reason}`);
   };
+  /** Until nothing is under way: what is recorded must not take hours. */
+  const quiet = async () => {
+    while (!/^runledger_deliveries_in_flight 0$/m.test((await server.get("/metrics")).text));
+  };
   /** Lets time pass until this holds. */
   const pass = async (holds: () => boolean, stepMs: number) => {
     for (let round = 0; !holds() && round < 2000; round++) {
       await clock.jump(stepMs);
       await server.get("/healthz");
+      await quiet();
     }
   };
   /** Lets time pass until so many attempts in all have been answered. */
