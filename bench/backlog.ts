@@ -15,7 +15,7 @@ const START_MS_MAX = 2_000;
  *  and the views are made of it. Then the server starts on it. How long until the first webhook, counted from
  *  the start of the process, and how fast they go out; against a small backlog before and after. */
 export const bench: Bench = {
-  target: `of ${DELIVERIES} due: rate ≥ ${RATIO_MIN} of a few's, the first ≤ ${START_MS_MAX} ms after the start`,
+  target: `of ${DELIVERIES} due: rate ≥ ${RATIO_MIN} of a few, the first ≤ ${START_MS_MAX} ms after a start`,
   async run() {
     const before = await drain(SMALL, SMALL);
     const large = await drain(DELIVERIES, Math.min(WATCHED, DELIVERIES));
