@@ -55,9 +55,12 @@ async function isOpen(
   delivery: string,
 ): Promise<boolean> {
   const state = (await ledger.find<Delivery>(delivery))?.state;
-  if (state && (state.status !== "open" || state.requestedBy !== null)) return state.status === "open";
-  const existed = endpoints.at(endpoint, earlier.position) !== undefined;
-  return existed && !endpoints.endedSince(endpoint, earlier.position);
+  if (state && state.status !== "open") return false;
+  const owedSince =
+    state && state.requestedBy !== null
+      ? (await ledger.history(delivery)).findLast(({ type }) => type === "delivery.requested")?.position
+      : endpoints.at(endpoint, earlier.position) && earlier.position;
+  return owedSince !== undefined && !endpoints.endedSince(endpoint, owedSince);
 }
 
 /** Whether the wait that an event tells of has its answer, or was given up: nobody is asked for what is
