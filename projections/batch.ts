@@ -2,7 +2,7 @@ import type { RecordedEvent } from "../shared/domain/event.ts";
 import { wireIdOf } from "../shared/verification/ids.ts";
 import { epochMs } from "./epoch-ms.ts";
 import type { FirstEvents } from "./first-events.ts";
-import type { Context, FirstEvent, Projection } from "./projection.ts";
+import type { Context, Projection } from "./projection.ts";
 import { createRowCache, type Entry, type RowCache } from "./row-cache.ts";
 import type { Parked, RowWriter } from "./row-store.ts";
 
@@ -124,21 +124,8 @@ export function openBatch(
     return { ...work, ids: [...new Set([...work.ids, ...found])] };
   }
 
-  async function firstOf(tracked: readonly Tracked[], event: RecordedEvent): Promise<FirstEvent | undefined> {
-    const asked = tracked.some(({ projection }) => projection.needsFirst?.(event) === true);
-    return asked ? firsts.of(event.stream) : undefined;
-  }
-
-  async function contextOf(
-    tracked: readonly Tracked[],
-    event: RecordedEvent,
-    clockMs: number,
-  ): Promise<Context> {
-    const context = { ledger, clockMs, first: await firstOf(tracked, event) };
-    const asked = tracked.some(({ projection }) => projection.needsHistory?.(event) === true);
-    if (!asked) return context;
-    return { ...context, history: await firsts.upTo(event.stream, event.revision) };
-  }
+  const asked = (tracked: readonly Tracked[], what: "needsFirst" | "needsHistory", event: RecordedEvent) =>
+    tracked.some(({ projection }) => projection[what]?.(event) === true);
 
   return {
     parked,
@@ -150,7 +137,10 @@ export function openBatch(
         const tracked = kinds.get(event.stream.slice(0, event.stream.indexOf("-")));
         if (!tracked) continue;
         if (event.revision === 0) firsts.pass(event);
-        const context = await contextOf(tracked, event, clockMs);
+        const first = asked(tracked, "needsFirst", event) ? await firsts.of(event.stream) : undefined;
+        const context: Context = { ledger, clockMs, first };
+        if (asked(tracked, "needsHistory", event))
+          context.history = await firsts.upTo(event.stream, event.revision);
         for (const one of tracked) {
           const work = planned(one, event, context);
           const also = one.projection.alsoWhere?.(event);

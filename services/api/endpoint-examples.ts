@@ -83,8 +83,8 @@ export function endpointExampleRoutes(deps: EndpointCommandDeps): Route[] {
       operationId: "challengeWebhookEndpoint",
       summary: "Ask an endpoint to show that it reads what it is sent; one that is disabled is enabled by it",
       description:
-        "It is sent a signed `endpoint.challenge`, and has to answer `2xx` with what is in `data.challenge`, " +
-        'as JSON: `{"challenge": "…"}`. What was changed of the endpoint meanwhile needs another one.',
+        "It is sent a signed `endpoint.challenge`, and has to answer `2xx` with its `data.challenge`, as " +
+        'JSON: `{"challenge": "…"}`. What was changed of the endpoint meanwhile needs another one.',
       permission: "webhooks:write",
       request: { params: EndpointParams, headers: ["Idempotency-Key"] },
       responses: { 201: AskedJson },

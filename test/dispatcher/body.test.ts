@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { runV1, thinRunV1 } from "../../projections/runs/run-body.ts";
+import { runV1, runV2, thinRunV1, thinRunV2 } from "../../projections/runs/run-body.ts";
 import { foldRun } from "../../projections/runs/runs.ts";
 import { type BodyFacts, renderBody } from "../../services/dispatcher/body.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
@@ -33,7 +33,7 @@ const event = (revision: number, type: string, data: object, content?: object): 
     leaf: new Uint8Array(32).fill(revision),
   }) as RecordedEvent;
 
-function facts(input: unknown): BodyFacts {
+function facts(input: unknown, version = 1): BodyFacts {
   const events = [
     event(0, "run.created", { workflow: "onboarding" }, { input }),
     event(1, "run.started", {}),
@@ -47,8 +47,8 @@ function facts(input: unknown): BodyFacts {
     event: last,
     type: last.type,
     previous: null,
-    full: { run: runV1(run, last) },
-    thin: { run: thinRunV1(run), dataUrl: `/v1/runs/${run.id}` },
+    full: { run: (version === 1 ? runV1 : runV2)(run, last) },
+    thin: { run: (version === 1 ? thinRunV1 : thinRunV2)(run), dataUrl: `/v1/runs/${run.id}` },
   };
 }
 
@@ -76,6 +76,17 @@ describe("a webhook's body in version 1", () => {
     expect(data.run).toMatchObject({ status: "failed", revision: 2, errorCount: 1 });
     expect(data.run).not.toHaveProperty("input");
     expect(data.run).not.toHaveProperty("error");
+  });
+
+  it("is in version 2 the same and whether the run is a test, and never changes its bytes either", () => {
+    const whole = String(renderBody(1, facts({ b: 1 }), 1e6));
+    expect(String(renderBody(2, facts({ b: 1 }, 2), 1e6))).toBe(
+      whole.replace('"error":{"message":"Größe? 💥"}}}', '"error":{"message":"Größe? 💥"},"test":false}}'),
+    );
+    const thin = String(renderBody(1, facts(1), 0));
+    expect(String(renderBody(2, facts(1, 2), 0))).toBe(
+      thin.replace('"durationMs":0}', '"durationMs":0,"test":false}'),
+    );
   });
 
   it("is not made in a version that nobody knows", () => {

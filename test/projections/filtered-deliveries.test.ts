@@ -65,7 +65,7 @@ describe("what a filter lets through", () => {
     expect(row?.status).toBe(owed ? "pending" : undefined);
   });
 
-  it("is not owed any more where what it was judged by was erased, before anything was attempted", async () => {
+  it("is not owed any more where what it was judged by was erased before its first attempt", async () => {
     const { built, erase } = await logged({ where: { "input.amount": 7 } });
     erase(run);
     expect(await built()).toEqual({ row: undefined, parked: [] });
@@ -78,7 +78,7 @@ describe("what a filter lets through", () => {
     expect((await built()).row).toBeUndefined();
   });
 
-  it("is not owed where the filter itself was erased, though then it would let everything through", async () => {
+  it("is not owed where the filter itself was erased, which would let everything through", async () => {
     const { built, erase } = await logged({ where: { "input.amount": 8 } });
     erase(endpoint);
     expect(await built()).toEqual({ row: undefined, parked: [] });

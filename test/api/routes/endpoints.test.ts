@@ -186,7 +186,7 @@ describe("changing a webhook endpoint", () => {
     await expectRefused(server, {
       "another URL": refused({ url: "https://10.0.0.1/" }, "422 target_not_allowed"),
       "no URL": refused({ url: null }, "422 invalid_body /url"),
-      "another body version": refused({ bodyVersion: 1 }, "422 invalid_body /bodyVersion"),
+      "another body version": refused({ bodyVersion: 3 }, "422 invalid_body /bodyVersion"),
       "another revision": refused({ recipientRuns: true }, "412 revision_mismatch", { "if-match": '"3"' }),
       "another revision, without a change": refused({}, "412 revision_mismatch", { "if-match": '"3"' }),
       "a command id": refused({}, "400 invalid_command_id", { "idempotency-key": "a" }),

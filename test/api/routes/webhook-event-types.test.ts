@@ -58,7 +58,7 @@ async function lead(server: TestServer, type: string): Promise<void> {
 }
 
 describe("the catalogue of webhooks", () => {
-  it("has every type that an endpoint can be sent, and its schema and an example in each version", async () => {
+  it("has every type that an endpoint can be sent, with schema and example in each version", async () => {
     const server = await openTestServer();
     const { items, misfits } = await catalogue(server);
     expect(items.map(({ type }) => type)).toEqual([...owingTypes, "endpoint.challenge"]);

@@ -84,7 +84,7 @@ describe("a question that has its answer", () => {
     expect(await once("delivery.cancelled")).toMatchObject({ status: "cancelled" });
   });
 
-  it("leaves alone what was delivered, and the next question, which is sent with an id of its own", async () => {
+  it("leaves alone what was delivered, and the next question, which has an id of its own", async () => {
     const { server, receiver, ask } = await asking();
     const first = await ask("Which box?", true);
     await receiver.until(1);
@@ -121,7 +121,7 @@ describe("the order that an endpoint asks for", () => {
   });
 
   it.each([204, 500])(
-    "perRun: what follows in a run waits until it is known that the question was answered by %d; other runs do not",
+    "perRun: what follows in a run waits until the question was answered by %d; other runs do not",
     async (status) => {
       const { server, receiver, runId, other } = await hanging("perRun");
       expect(runs(await receiver.until(2))).toEqual([runId, other]);

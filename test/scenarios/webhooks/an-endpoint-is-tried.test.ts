@@ -110,7 +110,7 @@ describe("an endpoint that is challenged", () => {
 });
 
 describe("an example", () => {
-  it("is sent to the endpoint that asked for it alone: signed, marked, once, and shown as any delivery", async () => {
+  it("is sent to that endpoint alone: signed, marked, once, and shown as any delivery", async () => {
     const [server, receiver, other] = [await openTestServer(), await openReceiver(), await openReceiver()];
     const [made] = await Promise.all(
       [receiver, other].map(({ url }) =>

@@ -78,7 +78,7 @@ async function listed(server: TestServer, endpointId: string, minPosition: strin
 }
 
 describe("an endpoint", () => {
-  it("hears of what it asks for and of nothing else, and lists say the same, also when they are rebuilt", async () => {
+  it("hears of what it asks for and of nothing else, and lists say the same, rebuilt too", async () => {
     const [server, receiver] = [await openTestServer(), await openReceiver()];
     const ids = new Map<string, string>();
     for (const [name, { settings }] of Object.entries(asked)) {
@@ -124,7 +124,7 @@ describe("an endpoint", () => {
     expect(receiver.received).toHaveLength(count);
   }, 60_000);
 
-  it("hears of the runs of the recipients that it asks for, an id apart from one in a collection", async () => {
+  it("hears of the recipients that it asks for, an id apart from one in a collection", async () => {
     const [server, receiver] = [await openTestServer(), await openReceiver()];
     const team = { id: "7", collection: "teams" };
     await server.post("/v1/webhook-endpoints", {
