@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { noticeTypes, owingTypes } from "../../shared/domain/endpoint/events.ts";
-import type { DeliveryJson, EndpointMade, EventJson, Page } from "../support/client.ts";
-import { manualClock } from "../support/manual-clock.ts";
-import { openTestServer } from "../support/open-server.ts";
-import { type Answer, openReceiver } from "../support/receiver.ts";
+import { noticeTypes, owingTypes } from "../../../shared/domain/endpoint/events.ts";
+import type { DeliveryJson, EndpointMade, EventJson, Page } from "../../support/client.ts";
+import { manualClock } from "../../support/manual-clock.ts";
+import { openTestServer } from "../../support/open-server.ts";
+import { type Answer, openReceiver } from "../../support/receiver.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { openTestServer } from "../support/open-server.ts";
-import { openReceiver } from "../support/receiver.ts";
-import { replaying } from "../support/replaying.ts";
+import { openTestServer } from "../../support/open-server.ts";
+import { openReceiver } from "../../support/receiver.ts";
+import { replaying } from "../../support/replaying.ts";
 
 async function served() {
   const [server, receiver] = [await openTestServer(), await openReceiver()];
