@@ -178,17 +178,20 @@ describe("a body", () => {
     await server.post("/v1/webhook-endpoints", { url: receiver.url, ...settings });
     const { body } = await server.create(run);
     await server.record(body.run.id, ["run.started", { type: "run.completed", data: { output } }]);
-    const { raw, body: sent } = await receiver.next();
+    const { raw, body: sent, headers } = await receiver.next();
     const { run: about, dataUrl } = sent.data as { run: JsonBody; dataUrl?: string };
-    return { server, raw, about, dataUrl, runId: body.run.id };
+    const position = headers["ledger-position"];
+    return { server, raw, about, dataUrl, position, runId: body.run.id };
   }
 
   it("is thin where the endpoint wants it, with the way to the run", async () => {
-    const { server, about, dataUrl, runId } = await told({ payload: "thin" }, { input: { a: 1 } }, { b: 2 });
+    const made = await told({ payload: "thin" }, { input: { a: 1 } }, { b: 2 });
+    const { server, about, dataUrl, position, runId } = made;
     expect(about).toMatchObject({ id: runId, status: "completed" });
     for (const name of ["input", "output", "metadata", "waits"]) expect(about).not.toHaveProperty(name);
     expect(dataUrl).toBe(`/v1/runs/${runId}`);
-    expect((await server.get(dataUrl ?? "")).body).toMatchObject({ input: { a: 1 }, output: { b: 2 } });
+    const { body } = await server.get(`${dataUrl}?minPosition=${position}`);
+    expect(body).toMatchObject({ input: { a: 1 }, output: { b: 2 } });
   });
 
   it("is thin too where it would have more than 256 KiB", async () => {
