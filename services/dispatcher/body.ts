@@ -31,9 +31,9 @@ export type BodyFacts = {
   thin: object;
 };
 
-/** What a delivery is made of: its bytes, the event that it tells of, and the run's last earlier event that
- *  was owed to the endpoint. */
-export type Rendered = { body: Body; event: RecordedEvent; earlier: RecordedEvent | undefined };
+/** What a delivery is made of: its bytes, the event that it tells of, and the run's earlier events that were
+ *  owed to the endpoint, the last one first. */
+export type Rendered = { body: Body; event: RecordedEvent; before: readonly RecordedEvent[] };
 
 /** What of a delivery decides its form, beside its event. */
 export type Form = { bodySha256: string | null; requestedAsOf: number | null };
@@ -58,17 +58,17 @@ export async function renderDelivery(
     ? aboutRun(events, endpoint, endpoints)
     : aboutEndpoint(events, (run, told) => runFacts(endpoint.bodyVersion, run, told));
   if (!about) return undefined;
-  const { earlier } = about;
-  const previous = earlier?.id ?? null;
+  const { before } = about;
+  const previous = before[0]?.id ?? null;
   const facts = { deliveryId: wireIdOf(due.delivery), event, previous, ...about };
   const render = (most: number) => renderBody(endpoint.bodyVersion, facts, most);
   if (bodySha256 === null) {
     const body = render(endpoint.policy.payload === "thin" ? 0 : bytesMax);
-    return body && { body, event, earlier };
+    return body && { body, event, before };
   }
   const forms = [Number.POSITIVE_INFINITY, 0].map(render);
   const body = forms.find((form) => form !== undefined && sha256(form) === bodySha256);
-  return body && { body, event, earlier };
+  return body && { body, event, before };
 }
 
 /** An endpoint that history reaches later than it was: as if it had been there all the time. */
@@ -90,7 +90,7 @@ function aboutRun(events: readonly RecordedEvent[], endpoint: EndpointVersion, e
   const { run, owing } = foldOnce(events);
   const event = events.at(-1);
   if (!run || !event) return undefined;
-  const earlier = owing.findLast(({ event: before, run: then }) => {
+  const earlier = owing.filter(({ event: before, run: then }) => {
     if (before === event) return false;
     const { stream, position } = endpoint;
     const to = position === 0n ? endpoint : endpoints.at(stream, before.position);
@@ -99,7 +99,7 @@ function aboutRun(events: readonly RecordedEvent[], endpoint: EndpointVersion, e
   const { full, thin } = runFacts(endpoint.bodyVersion, run, event);
   return {
     type: event.type,
-    earlier: earlier?.event,
+    before: earlier.map(({ event: before }) => before).reverse(),
     full: { run: full },
     thin: { run: thin, dataUrl: `/v1/runs/${run.id}` },
   };

@@ -51,7 +51,7 @@ function exampleEndpoint(type: string, { stream, meta, revision }: RecordedEvent
   };
 }
 
-const told = (type: string, data: object) => ({ type, earlier: undefined, full: data, thin: data });
+const told = (type: string, data: object) => ({ type, before: [], full: data, thin: data });
 
 /** What an endpoint has to answer with to show that it reads what it is sent: nobody knows it before. */
 export const challengeOf = (event: RecordedEvent): string => Buffer.from(event.leaf).toString("base64url");

@@ -32,7 +32,7 @@ export type Hindrance = { kind: "superseded" } | { kind: "behind"; delivery: str
 export async function hindrance(
   deps: Deps,
   due: Due,
-  { event, earlier }: { event: RecordedEvent; earlier: RecordedEvent | undefined },
+  { event, before }: { event: RecordedEvent; before: readonly RecordedEvent[] },
   { endpoint, requested }: { endpoint: EndpointVersion; requested: boolean },
 ): Promise<Hindrance | undefined> {
   if (!due.source.startsWith("run-")) return undefined;
@@ -41,9 +41,13 @@ export async function hindrance(
     if (await isAnswered(deps, event)) return { kind: "superseded" };
     if (order === "newestOnly" && (await hasNewer(deps, due))) return { kind: "superseded" };
   }
-  if (order !== "perRun" || !earlier) return undefined;
-  const delivery = deliveryStream(deps.ledger.id, due.workspace, due.endpoint, earlier.id);
-  return (await isOpen(deps, due.endpoint, earlier, delivery)) ? { kind: "behind", delivery } : undefined;
+  if (order !== "perRun") return undefined;
+  // The last one may have been cancelled while one before it is still being sent.
+  for (const earlier of before) {
+    const delivery = deliveryStream(deps.ledger.id, due.workspace, due.endpoint, earlier.id);
+    if (await isOpen(deps, due.endpoint, earlier, delivery)) return { kind: "behind", delivery };
+  }
+  return undefined;
 }
 
 /** Whether the run's earlier event is still to be sent: it was asked for, or it is owed by itself, and

@@ -45,9 +45,9 @@ async function askedAndEnded(policy: JsonObject) {
   const hinders = (event: typeof end, requested = false) => {
     const version = endpoints.current(endpoint);
     if (!version) throw new Error("there is no endpoint");
-    const earlier = event === end ? question : undefined;
+    const before = event === end ? [question] : [];
     const deps = { ledger, endpoints };
-    return hindrance(deps, due(event), { event, earlier }, { endpoint: version, requested });
+    return hindrance(deps, due(event), { event, before }, { endpoint: version, requested });
   };
   const tell = async (event: typeof end, ...told: ReturnType<typeof did>[]) => {
     const stream = streamOf(event);
