@@ -119,19 +119,22 @@ function acts({ random, pick, spanMs }: Setting, run: number): { atMs: number; a
   let atMs = START_MS + SECOND_MS + Math.floor(random() * spanMs);
   let stream = "";
   let step = 0;
-  const next = (type: string, data = {}, content?: object) => {
+  let waitId: unknown;
+  const next = (type: string, data: () => object = () => ({}), content?: object) => {
     atMs += pick(0, 0, 1, 50, 700, Math.floor(spanMs / 4));
     const id = `run ${run} ${step++}`;
-    const act: Act = ({ api }) => api.record(stream, command(did(type, data, content), { commandId: id }));
+    const act: Act = async ({ api }) => {
+      const { events } = await api.record(stream, command(did(type, data(), content), { commandId: id }));
+      waitId = events[0]?.data.waitId ?? waitId;
+    };
     return { atMs, act };
   };
   const begin: Act = async ({ api }) => {
     ({ stream } = await api.create("run", command(created(), { commandId: `run ${run}` })));
   };
   const waits = Array.from({ length: pick(0, 0, 1, 2, 3) }, () => {
-    const waitId = `wait_${String(run).padStart(13, "0")}${String(step).padStart(13, "0")}`;
-    const asked = next("run.awaiting_input", { waitId }, { prompt: "Which one?" });
-    return [asked, next("run.input_given", { waitId }, { input: "that one" })];
+    const asked = next("run.awaiting_input", () => ({}), { prompt: "Which one?" });
+    return [asked, next("run.input_given", () => ({ waitId }), { input: "that one" })];
   });
   const end = random() < 0.9 ? [next(pick(...ends))] : [];
   return [
