@@ -7,6 +7,7 @@ import { found } from "../../shared/ledger/found.ts";
 import { openLedger } from "../../shared/ledger/ledger.ts";
 import { systemClock } from "../../shared/platform/clock.ts";
 import { streamOf, wireIdOf } from "../../shared/verification/ids.ts";
+import { cell } from "../support/cell.ts";
 import { runScript } from "../support/child.ts";
 import { command, created, did, limits } from "../support/open-ledger.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
@@ -14,7 +15,7 @@ import { temporaryFolder } from "../support/temporary-folder.ts";
 import { randomFrom } from "./book.ts";
 
 /** Kills at random moments. With 200 there are 10,000 deliveries; a run of all tests has fewer of both. */
-const KILLS = Number(process.env.RUNLEDGER_DISPATCHER_KILLS ?? 20);
+const KILLS = Number(process.env.RUNLEDGER_DISPATCHER_KILLS ?? (cell.isDefault ? 20 : 2));
 const RUNS = KILLS * 25;
 const IN_FLIGHT_MAX = 8;
 const points = [
