@@ -1,6 +1,6 @@
-// A dispatcher in a process of its own: `node dispatch-child.ts <folder> <point> <times>`. It is killed, as the
-// system would, when it comes to that point so often: what it had done by then is done. Without a point it ends
-// by itself once nothing is owed any more.
+// A dispatcher in a process of its own: `node dispatch-child.ts <folder> <point> <times>`. It is killed, as
+// the system would, when it comes to that point so often: what it had done by then is done. Without a point
+// it ends by itself once nothing is owed any more.
 import { writeSync } from "node:fs";
 import { firstOpen } from "../../projections/deliveries/deliveries.table.ts";
 import { createDeliveries } from "../../projections/deliveries/deliveries.ts";
