@@ -12,6 +12,7 @@ import { openLanes } from "./lanes.ts";
 import { openLooks } from "./looks.ts";
 import { endsWaits, openOwing } from "./owing.ts";
 import { openPace } from "./pace.ts";
+import { openPassed } from "./passed.ts";
 import { openProbes } from "./probes.ts";
 
 export type DispatcherDeps = Omit<AttemptDeps, "holds" | "onStarted"> & {
@@ -27,7 +28,7 @@ export type DispatcherDeps = Omit<AttemptDeps, "holds" | "onStarted"> & {
 };
 
 const QUEUED_PER_ENDPOINT_MAX = 1000;
-const DUE_PAGE = 200;
+const DUE_PAGE = 500;
 const BEHIND_MAX = 10_000;
 /** Looks around at least this often. */
 const LOOK_MS = 60_000;
@@ -36,6 +37,8 @@ const FAULT_PAUSE_MS = 1000;
 
 /** After these what an endpoint is owed is looked at, as what it is by then. */
 const changesService = new Set(["endpoint.paused", "endpoint.resumed", "endpoint.enabled"]);
+
+const isOut = (status: string | undefined): boolean => status === "disabled" || status === "deleted";
 
 /** Sends what the log owes. What is owed follows from the log alone; queues, timers and views are hints about
  *  what to look at. */
@@ -64,6 +67,9 @@ export function openDispatcher(deps: DispatcherDeps) {
   const repeats = new Map<string, Due>();
 
   const behind = openBehind(BEHIND_MAX);
+  const passed = openPassed({ viewsAt: backlog.position, now: clock.now });
+  /** Until when what could not be recorded of an endpoint is left alone. */
+  const faulted = new Map<string, number>();
   const probes = openProbes({ now: clock.now, nextProbeAt: deps.nextProbeAt });
   const pace = openPace({ now: clock.now, current: endpoints.current, ...deps });
 
@@ -84,15 +90,19 @@ export function openDispatcher(deps: DispatcherDeps) {
       const mine = claims.claim(due.delivery);
       if (mine !== true && !(await mine)) {
         // Somebody else is at it; who dies in the middle of it leaves it to us.
-        lookAt(due.endpoint, { nextAttemptAtMs: clock.now() + (claims.leaseMs ?? 0) });
+        const ms = clock.now() + (claims.leaseMs ?? 0);
+        passed.add(due.delivery, { ms });
+        lookAt(due.endpoint, { nextAttemptAtMs: ms });
         return;
       }
       pace.began(due.endpoint);
       next = await attempt(attempting, due, stopping.signal);
+      if (!due.fresh) passed.add(due.delivery, { position: next.position ?? seen });
       lookAt(due.endpoint, next);
       if (next.behind !== undefined) await waitFor(next.behind, due);
     } catch (error) {
       deps.onFault(error as Error);
+      faulted.set(due.endpoint, clock.now() + FAULT_PAUSE_MS);
       lookAt(due.endpoint, { nextAttemptAtMs: clock.now() + FAULT_PAUSE_MS });
     }
     claims.release(due.delivery, next === undefined || next.nextAttemptAtMs !== undefined);
@@ -123,6 +133,7 @@ export function openDispatcher(deps: DispatcherDeps) {
   }
 
   const ended = (first: string): void => {
+    behind.drop(first);
     for (const due of behind.release(first)) setImmediate(() => push(due));
   };
 
@@ -137,16 +148,21 @@ export function openDispatcher(deps: DispatcherDeps) {
   /** Queues what is due of one endpoint, as far as it fits, and says when to look again. */
   async function look(endpoint: string, nowMs: number): Promise<void> {
     const room = Math.min(lanes.room(endpoint), DUE_PAGE);
-    if (room === 0) return; // The lane tells when it has room.
+    if (room === 0) return lanes.more(endpoint);
+    const faultedMs = faulted.get(endpoint) ?? 0;
+    if (faultedMs > nowMs) return lookAt(endpoint, { nextAttemptAtMs: faultedMs });
+    faulted.delete(endpoint);
     const paused = endpoints.current(endpoint)?.status === "paused";
     const probeAtMs = paused ? probes.nextMs(endpoint) : nowMs;
     if (probeAtMs > nowMs) return lookAt(endpoint, { nextAttemptAtMs: probeAtMs });
-    const isKnown = (delivery: string) => behind.has(delivery) || lanes.has(delivery);
+    const isKnown = (delivery: string) => behind.has(delivery) || lanes.has(delivery) || passed.has(delivery);
     const found = await backlog.due(endpoint, nowMs, paused ? 1 : room, isKnown);
     // What the views have and we were not told of yet is for when we are: its endpoint may have changed.
-    for (const due of found) if (due.position <= seen) push(paused ? { ...due, probe: true } : due);
+    const told = found.filter(({ position }) => position <= seen);
+    for (const due of told) push(paused ? { ...due, probe: true } : due);
     if (paused && found.length > 0) probes.sent(endpoint);
-    const nextMs = found.length < room ? await backlog.nextDueMs(endpoint) : nowMs + FAULT_PAUSE_MS;
+    if (!paused && told.length === room) return lanes.more(endpoint);
+    const nextMs = await backlog.nextDueMs(endpoint);
     if (nextMs !== undefined) lookAt(endpoint, { nextAttemptAtMs: Math.max(nextMs, nowMs + FAULT_PAUSE_MS) });
   }
 
@@ -195,6 +211,7 @@ export function openDispatcher(deps: DispatcherDeps) {
         probes.ended(event.stream);
         lookAt(event.stream, { nextAttemptAtMs: clock.now(), position: event.position });
       }
+      if (isOut(endpoints.current(event.stream)?.status)) behind.dropAll(event.stream);
       const owes = canOwe(event);
       const mayAnswer = endsWaits.has(event.type);
       if (!owes && !mayAnswer) return;

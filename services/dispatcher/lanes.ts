@@ -63,7 +63,7 @@ export function openLanes<Item>(deps: Deps<Item>) {
       serve(key, lane, urgency);
       takeTurns(key, lane);
       forgetEmpty(key, lane);
-      if (refused.delete(key)) deps.onRoom(key);
+      if (waiting(lane) <= deps.queuedPerLaneMax / 2 && refused.delete(key)) deps.onRoom(key);
     }
   }
 
@@ -137,6 +137,12 @@ export function openLanes<Item>(deps: Deps<Item>) {
       takeTurns(key, lane);
       start();
       return true;
+    },
+    /** Somebody knows of more for this lane than it has taken: it tells when it is half empty. */
+    more(key: string): void {
+      const lane = lanes.get(key);
+      if (lane && waiting(lane) > deps.queuedPerLaneMax / 2) refused.add(key);
+      else deps.onRoom(key);
     },
     inFlight: (): number => busy.size,
     /** Forgets what waits, and resolves when what is in flight is done. */

@@ -78,6 +78,6 @@ export async function responded(deps: AttemptDeps, due: Due, answered: Answered)
     timing: answered.timing,
     ...facts,
   });
-  if (after.kind !== "retry") return {};
+  if (after.kind !== "retry") return position ? { position } : {};
   return { nextAttemptAtMs: after.nextAttemptAtMs, ...(position ? { position } : {}) };
 }

@@ -64,11 +64,13 @@ describe("lanes", () => {
     expect(lanes.has("a1")).toBe(false);
   });
 
-  it("refuse what does not fit, and say when there is room", async () => {
+  it("refuse what does not fit, and say when there is room for more than one", async () => {
     const { room, push, end } = lanesOf();
     const taken = ["1", "2", "3", "4", "5", "6"].map((id) => push("a", id));
     expect(taken).toEqual([true, true, true, true, true, false]);
     await end("1");
+    expect(room).toEqual([]);
+    await end("2");
     expect(room).toEqual(["a"]);
   });
 

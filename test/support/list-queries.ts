@@ -1,6 +1,8 @@
 import { apiKeysView } from "../../projections/api-keys/api-keys.table.ts";
 import { deliveriesView } from "../../projections/deliveries/deliveries.table.ts";
+import { endpointHealthView } from "../../projections/endpoint-health/endpoint-health.table.ts";
 import { endpointsView } from "../../projections/endpoints/endpoints.table.ts";
+import { replaysView } from "../../projections/replays/replays.table.ts";
 import type { ListQuery, View } from "../../projections/row-store.ts";
 import { runsView } from "../../projections/runs/runs.table.ts";
 import { stepsView } from "../../projections/steps/steps.table.ts";
@@ -36,6 +38,9 @@ export const listQueries: [View, Omit<ListQuery, "limit">][] = [
     { where: { openEndpoint: "endpoint_a", urgency: 1n }, ascendingBy: "nextAttemptAt", until: 9n },
   ],
   [deliveriesView, { where: { openEndpoint: "endpoint_a" }, ascendingBy: "owedPosition" }],
+  [endpointHealthView, { where: {}, ascendingBy: "createdPosition", from: 3n }],
+  [replaysView, { where: { workspace, endpointId: "endpoint_a" } }],
+  [replaysView, { where: {}, ascendingBy: "openReplay", from: 3n, until: 9n }],
   [endpointsView, { where: { workspace } }],
   [apiKeysView, { where: { workspace } }],
   [workspacesView, { where: {} }],
