@@ -7,7 +7,7 @@ import { type Rendered, sha256 } from "./body.ts";
 import { challenged } from "./challenge.ts";
 import type { Due } from "./due.ts";
 import { hindrance } from "./order.ts";
-import { record } from "./record.ts";
+import { cancellationOf, record } from "./record.ts";
 import { requestHeaders } from "./request-headers.ts";
 import { responded } from "./responded.ts";
 
@@ -28,9 +28,8 @@ export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal):
   const rendered = await deps.render(due, state);
   const number = state.attempt + 1;
   const cancel = async (reason: string): Promise<Next> => {
-    // One that was asked for again may be cancelled before its next attempt, as the one before was.
-    const once = state.requestedBy === null ? "cancelled" : `cancelled ${state.events}`;
-    await record(deps, due, number, state.events, [{ type: "delivery.cancelled", data: { reason } }], once);
+    const cancelled = { type: "delivery.cancelled", data: { reason } };
+    await record(deps, due, number, state.events, [cancelled], cancellationOf(state));
     return DONE;
   };
   const sha = rendered && sha256(rendered.body);
@@ -124,6 +123,7 @@ async function make(
   return await responded(deps, due, {
     number,
     events: state.events + 1,
+    cancelledAs: cancellationOf(state),
     scheduleStep,
     endpoint,
     outcome,

@@ -11,6 +11,8 @@ type Answered = {
   number: number;
   /** How many events the delivery has with this attempt. */
   events: number;
+  /** What its cancellation is called, should this attempt lead to one. */
+  cancelledAs: string;
   scheduleStep: number;
   endpoint: EndpointVersion;
   outcome: Outcome;
@@ -67,7 +69,7 @@ export async function responded(deps: AttemptDeps, due: Due, answered: Answered)
   ];
   if (after.kind === "exhausted") events.push({ type: "delivery.exhausted", data: {} });
   if (after.kind === "aborted") events.push({ type: "delivery.cancelled", data: { reason: "aborted" } });
-  const position = await record(deps, due, number, answered.events, events);
+  const position = await record(deps, due, number, answered.events, events, answered.cancelledAs);
   deps.onAttempt({
     deliveryId: wireIdOf(due.delivery),
     endpointId: wireIdOf(due.endpoint),

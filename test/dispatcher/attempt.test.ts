@@ -9,7 +9,7 @@ import type { PostRequest } from "../../services/dispatcher/post.ts";
 import type { Delivery } from "../../shared/domain/delivery/delivery.ts";
 import { runOwingTypes } from "../../shared/domain/endpoint/events.ts";
 import { createEndpointHistory } from "../../shared/domain/endpoint/history.ts";
-import { streamOf } from "../../shared/verification/ids.ts";
+import { derivedId, streamOf, wireIdOf } from "../../shared/verification/ids.ts";
 import { manualClock } from "../support/manual-clock.ts";
 import { command, created, did, openTestLedger } from "../support/open-ledger.ts";
 
@@ -269,6 +269,51 @@ describe("an attempt", () => {
     };
     await go();
     expect(sent).toHaveLength(1);
+    expect(await state()).toMatchObject({ status: "cancelled" });
+  });
+
+  it("is cancelled by its receiver though it was cancelled once, and asked for again", async () => {
+    const { go, clock, ledger, due, endpoint, history, state } = await oneDue([
+      failed,
+      { ...failed, directive: "abort" },
+    ]);
+    await go();
+    const tell = (type: string, data: object) =>
+      ledger.record(due.delivery, command(did(type, data as never)));
+    const ids = { prefix: "evt", workspace: "default", ledger: ledger.id } as const;
+    const cancelled = derivedId({
+      ...ids,
+      scope: `dispatcher ${due.delivery}`,
+      commandId: "cancelled",
+      index: 2,
+    });
+    const items = [
+      {
+        proposed: did("delivery.cancelled", { reason: "superseded" }),
+        made: { id: cancelled, causationId: null },
+      },
+    ];
+    await ledger.record(due.delivery, { ...command(did("delivery.cancelled")), items });
+    await tell("delivery.requested", {
+      endpoint: wireIdOf(endpoint.stream),
+      endpointRevision: 0,
+      event: due.event,
+      source: wireIdOf(due.source),
+      revision: due.revision,
+      type: "run.completed",
+      reason: "resend",
+    });
+    await clock.advance(1000);
+    await go();
+    expect((await history()).map(([type]) => type)).toEqual([
+      "attempted",
+      "responded",
+      "cancelled",
+      "requested",
+      "attempted",
+      "responded",
+      "cancelled",
+    ]);
     expect(await state()).toMatchObject({ status: "cancelled" });
   });
 
