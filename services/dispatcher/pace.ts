@@ -11,6 +11,8 @@ type Deps = {
 type Throttle = { perSecond: number };
 
 const PER_SECOND_MIN = 1 / 60;
+/** What is halved first, of an endpoint that was sent less: one answer must not make it wait for seconds. */
+const PER_SECOND_FIRST = 20;
 /** From here on an endpoint that takes everything is not held back any more. */
 const PER_SECOND_FREE = 500;
 const throttling = new Set([429, 502, 503, 504]);
@@ -52,7 +54,7 @@ export function openPace({ now, current, inFlightPerEndpointMax }: Deps) {
     ended(endpoint: string, { outcome, httpStatus }: { outcome: string; httpStatus?: number }): void {
       const known = throttles.get(endpoint);
       if (httpStatus !== undefined && throttling.has(httpStatus)) {
-        const before = known?.perSecond ?? begun.get(endpoint)?.count ?? 1;
+        const before = known?.perSecond ?? Math.max(begun.get(endpoint)?.count ?? 0, PER_SECOND_FIRST);
         const perSecond = Math.max(before / 2, PER_SECOND_MIN);
         throttles.set(endpoint, { perSecond });
       } else if (known && outcome === "delivered") {
