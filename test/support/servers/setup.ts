@@ -1,6 +1,9 @@
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { startEventStoreDb } from "./eventstoredb.ts";
 import { startKafka } from "./kafka.ts";
@@ -24,6 +27,19 @@ const servers: Record<string, { variable: string; start(): Promise<Running> }> =
 /** Set while one of this run's projects has begun: the others share its servers. */
 const VARIABLE = "TEST_SERVERS";
 
+/** Every server of a test compiles the same sources, on two threads: half of what the tests cost. Whoever
+ *  comes later takes what was compiled before. */
+async function shareCompiled(): Promise<() => Promise<void>> {
+  if (process.env.NODE_COMPILE_CACHE !== undefined) return async () => {};
+  const folder = await mkdtemp(join(tmpdir(), "compiled-"));
+  process.env.NODE_COMPILE_CACHE = folder;
+  return async () => {
+    delete process.env.NODE_COMPILE_CACHE;
+    // Who ends at this moment may still be writing.
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 }).catch(() => {});
+  };
+}
+
 /** Servers are started when the first test asks for them, once for all tests, and end after the last one. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const shared = process.env[VARIABLE];
@@ -31,6 +47,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     project.provide("servers", shared);
     return async () => {};
   }
+  const endCache = await shareCompiled();
   const started = new Map<string, Promise<Running>>();
 
   function running(name: string): Promise<Running> {
@@ -62,5 +79,6 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     http.closeAllConnections();
     for (const server of await Promise.allSettled(started.values()))
       if (server.status === "fulfilled") await server.value.stop();
+    await endCache();
   };
 }
