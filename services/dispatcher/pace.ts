@@ -8,7 +8,7 @@ type Deps = {
 };
 
 /** What an endpoint has asked for by refusing: a rate, in attempts a second, until it takes them again. */
-type Throttle = { perSecond: number };
+type Throttle = { perSecond: number; halvedMs: number };
 
 const PER_SECOND_MIN = 1 / 60;
 /** What is halved first, of an endpoint that was sent less: one answer must not make it wait for seconds. */
@@ -20,8 +20,8 @@ const SECOND_MS = 1000;
 /** Rates above what a timer can tell apart are kept over this long. */
 const BURST_MS = 5;
 
-/** How fast each endpoint is sent to: halved by every answer that says "slower", down to one attempt a
- *  minute, and faster again by every delivery; half of its places while it is degraded; never more in a
+/** How fast each endpoint is sent to: halved, once in a second, by answers that say "slower", down to one
+ *  attempt a minute, and faster again by every delivery; half of its places while it is degraded; never more in a
  *  second than it was set to. Kept in memory: it is no promise, and a restart begins anew. */
 export function openPace({ now, current, inFlightPerEndpointMax }: Deps) {
   const throttles = new Map<string, Throttle>();
@@ -53,14 +53,16 @@ export function openPace({ now, current, inFlightPerEndpointMax }: Deps) {
     },
     ended(endpoint: string, { outcome, httpStatus }: { outcome: string; httpStatus?: number }): void {
       const known = throttles.get(endpoint);
+      const nowMs = now();
       if (httpStatus !== undefined && throttling.has(httpStatus)) {
+        // What was under way when it was last halved says the same thing once more.
+        if (known && nowMs < known.halvedMs + SECOND_MS) return;
         const before = known?.perSecond ?? Math.max(begun.get(endpoint)?.count ?? 0, PER_SECOND_FIRST);
-        const perSecond = Math.max(before / 2, PER_SECOND_MIN);
-        throttles.set(endpoint, { perSecond });
+        throttles.set(endpoint, { perSecond: Math.max(before / 2, PER_SECOND_MIN), halvedMs: nowMs });
       } else if (known && outcome === "delivered") {
         const perSecond = known.perSecond + Math.max(known.perSecond * 0.25, 1);
         if (perSecond >= PER_SECOND_FREE) throttles.delete(endpoint);
-        else throttles.set(endpoint, { perSecond });
+        else throttles.set(endpoint, { ...known, perSecond });
       }
     },
   };

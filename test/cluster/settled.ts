@@ -66,7 +66,7 @@ export async function expectSettled(
       return { log, ...told };
     }
     await api.untilEvents(
-      "&type=run.completed&type=delivery.responded",
+      "&type=run.completed&type=delivery.responded&type=delivery.cancelled",
       (more) => more.length > 0,
       before.head,
     );

@@ -10,7 +10,7 @@ import type { BatchAnswer } from "./stories.ts";
 /** Every event of runs, and of deliveries, as the log has them now. */
 export async function readLog({ events }: Client) {
   const [runs, attempts] = [await events(), await events("&type=delivery.attempted&type=delivery.responded")];
-  return { runs, attempts };
+  return { runs, attempts, cancelled: await events("&type=delivery.cancelled") };
 }
 export type Log = Awaited<ReturnType<typeof readLog>>;
 
@@ -67,8 +67,25 @@ export function openRuns(runs: readonly EventJson[]): string[] {
 
 export type Endpoint = { id: string; recipientRuns: boolean };
 
-/** What is owed, worked out from the log as the format says, without our own projections. */
-export function owed(ledger: string, { runs }: Log, endpoints: readonly Endpoint[]): Map<string, EventJson> {
+const over = /^run\.(input_given|approved|rejected|resumed)$/;
+
+/** Whether the wait that an event tells of has ended since. */
+const isOver = ({ stream, revision, data }: EventJson, runs: readonly EventJson[]): boolean =>
+  runs.some(
+    (event) =>
+      event.stream === stream &&
+      event.revision > revision &&
+      (terminal.test(event.type) ||
+        (over.test(event.type) && (event.data.waitId ?? data.waitId) === data.waitId)),
+  );
+
+/** What is owed and still to be sent, worked out from the log as the format says, without our own
+ *  projections: nobody is asked for an answer that is there. */
+export function owed(
+  ledger: string,
+  { runs, cancelled }: Log,
+  endpoints: readonly Endpoint[],
+): Map<string, EventJson> {
   const recipients = new Set(
     runs.filter(({ data }) => data.recipientIndex !== undefined).map(({ stream }) => stream),
   );
@@ -90,6 +107,11 @@ export function owed(ledger: string, { runs }: Log, endpoints: readonly Endpoint
       all.set(derivedId(of), event);
     }
   }
+  for (const { stream, data } of cancelled) {
+    const event = all.get(stream);
+    expect([data.reason, event && isOver(event, runs)], stream).toEqual(["superseded", true]);
+    all.delete(stream);
+  }
   return all;
 }
 
@@ -97,11 +119,12 @@ export function owed(ledger: string, { runs }: Log, endpoints: readonly Endpoint
  *  know. */
 export function checkDeliveries(
   owing: ReadonlyMap<string, EventJson>,
-  { attempts }: Log,
+  { attempts, cancelled }: Log,
   { received }: Receiver,
   killedAtMs: readonly number[],
 ): { arrived: number; unknown: number; again: number } {
   const arrivals = Map.groupBy(received, ({ id }) => id);
+  for (const { stream } of cancelled) arrivals.delete(stream); // One may have been attempted before.
   expect([...arrivals.keys()].filter((id) => !owing.has(id))).toEqual([]);
   const streams = Map.groupBy(attempts, ({ stream }) => stream);
   let [unknown, again] = [0, 0];

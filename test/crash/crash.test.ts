@@ -79,7 +79,7 @@ async function settled(server: SpawnedServer, ledger: string, endpoints: Paramet
     const owing = owed(ledger, log, endpoints);
     const delivered = log.attempts.filter(({ data }) => data.outcome === "delivered").length;
     if (openRuns(log.runs).length === 0 && delivered >= owing.size) return { log, owing };
-    const ends = "&type=run.completed&type=delivery.responded";
+    const ends = "&type=run.completed&type=delivery.responded&type=delivery.cancelled";
     await server.untilEvents(ends, (more) => more.length > 0, before.head);
   }
 }

@@ -27,7 +27,13 @@ function paceOf(changed: Partial<EndpointVersion> = {}) {
     await clock.advance(untilMs - clock.now());
     return begun;
   };
-  return { ...pace, clock, begunWithin };
+  const refusedFor = async (seconds: number) => {
+    for (let second = 0; second < seconds; second++) {
+      pace.ended(ENDPOINT, slower);
+      await clock.advance(1000);
+    }
+  };
+  return { ...pace, clock, begunWithin, refusedFor };
 }
 
 describe("the pace of an endpoint", () => {
@@ -54,15 +60,22 @@ describe("the pace of an endpoint", () => {
   });
 
   it("is halved again and again, down to one in a minute", async () => {
-    const { ended, begunWithin } = paceOf();
-    for (let refused = 0; refused < 30; refused++) ended(ENDPOINT, slower);
+    const { refusedFor, begunWithin } = paceOf();
+    await refusedFor(30);
     expect(await begunWithin(600_000)).toBeGreaterThanOrEqual(10);
     expect(await begunWithin(600_000)).toBeLessThanOrEqual(11);
   });
 
+  it("is halved once by all that was under way", async () => {
+    const { began, ended, begunWithin } = paceOf();
+    for (let each = 0; each < 8; each++) began(ENDPOINT);
+    for (let each = 0; each < 8; each++) ended(ENDPOINT, slower);
+    expect(await begunWithin(1000)).toBeGreaterThanOrEqual(9);
+  });
+
   it("is free again after enough was taken, and is not slowed down by other failures", async () => {
-    const { ended, terms, began } = paceOf();
-    for (let refused = 0; refused < 30; refused++) ended(ENDPOINT, slower);
+    const { ended, terms, began, refusedFor } = paceOf();
+    await refusedFor(30);
     for (let each = 0; each < 60; each++) ended(ENDPOINT, taken);
     ended(ENDPOINT, { outcome: "http_error", httpStatus: 500 });
     ended(ENDPOINT, { outcome: "timeout_headers" });
