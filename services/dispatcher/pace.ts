@@ -21,8 +21,8 @@ const SECOND_MS = 1000;
 const BURST_MS = 5;
 
 /** How fast each endpoint is sent to: halved, once in a second, by answers that say "slower", down to one
- *  attempt a minute, and faster again by every delivery; half of its places while it is degraded; never more in a
- *  second than it was set to. Kept in memory: it is no promise, and a restart begins anew. */
+ *  attempt a minute, and faster again by every delivery; half of its places while it is degraded; never
+ *  more in a second than it was set to. Kept in memory: it is no promise, and a restart begins anew. */
 export function openPace({ now, current, inFlightPerEndpointMax }: Deps) {
   const throttles = new Map<string, Throttle>();
   /** How many attempts each endpoint was begun in a second, and up to when its rate is used up. */

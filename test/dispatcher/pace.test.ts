@@ -83,7 +83,7 @@ describe("the pace of an endpoint", () => {
     expect(terms(ENDPOINT).pauseMs).toBe(0);
   });
 
-  it("has half of its places while it is degraded, one while it is paused, and the weight it was given", () => {
+  it("has half of its places while it is degraded, one while it is paused, and its weight", () => {
     expect(paceOf({ degraded: true }).terms(ENDPOINT).inFlightMax).toBe(4);
     expect(paceOf({ status: "paused", degraded: true }).terms(ENDPOINT).inFlightMax).toBe(1);
     expect(paceOf({ policy: { weight: 5 } }).terms(ENDPOINT).weight).toBe(5);
