@@ -103,6 +103,14 @@ export function openLanes<Item>(deps: Deps<Item>) {
     for (const [urgency, { length }] of lane.queues.entries()) if (length > 0) turns[urgency]?.add(key);
   }
 
+  /** What is more urgent takes the place of what came last of the least urgent. */
+  function makeRoom(lane: Lane<Item>, urgency: number): boolean {
+    const less = lane.queues.slice(urgency + 1).findLast(({ length }) => length > 0);
+    const last = less?.pop();
+    if (last) queued.delete(last.id);
+    return last !== undefined;
+  }
+
   function finished(key: string, lane: Lane<Item>, id: string): void {
     busy.delete(id);
     lane.inFlight--;
@@ -129,7 +137,7 @@ export function openLanes<Item>(deps: Deps<Item>) {
       const lane = lanes.get(key) ?? { queues: turns.map(() => []), inFlight: 0, pausing: false };
       if (waiting(lane) >= deps.queuedPerLaneMax) {
         refused.add(key);
-        return false;
+        if (!makeRoom(lane, urgency)) return false;
       }
       lanes.set(key, lane);
       lane.queues[urgency]?.push({ id, item });

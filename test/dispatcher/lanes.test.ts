@@ -111,6 +111,17 @@ describe("lanes with what is more and less urgent", () => {
     expect(started.at(-1)).toBe("replay");
   });
 
+  it("have room for what is more urgent, whatever else fills them", async () => {
+    const { lanes, started, push, end, room } = lanesOf({ inFlightMax: 1 });
+    for (const id of ["r0", "r1", "r2", "r3"]) push("a", id, 2);
+    expect(push("a", "late", 2)).toBe(false);
+    expect(push("a", "live", 0)).toBe(true);
+    expect(["r1", "r2", "r3", "live"].map(lanes.has)).toEqual([true, true, false, true]);
+    for (let ended = 0; ended < 3; ended++) await end(started.at(-1) ?? "");
+    expect(started).toEqual(["r0", "live", "r1", "r2"]);
+    expect(room).toContain("a");
+  });
+
   it("start as many in a turn as their weight says", async () => {
     const weight = (lane: string) => ({ inFlightMax: 9, weight: lane === "heavy" ? 3 : 1 });
     const { started, push, end } = lanesOf({ inFlightMax: 4, queuedPerLaneMax: 99 }, weight);
