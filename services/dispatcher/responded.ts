@@ -1,3 +1,4 @@
+import type { Delivery } from "../../shared/domain/delivery/delivery.ts";
 import { afterAttempt, parseRetryAfter } from "../../shared/domain/delivery/retry.ts";
 import type { EndpointVersion } from "../../shared/domain/endpoint/history.ts";
 import type { Proposed } from "../../shared/domain/event.ts";
@@ -5,7 +6,7 @@ import { wireIdOf } from "../../shared/verification/ids.ts";
 import type { AttemptDeps, AttemptTiming, Next } from "./attempting.ts";
 import type { Due } from "./due.ts";
 import type { Outcome } from "./outcome.ts";
-import { record } from "./record.ts";
+import { cancellationOf, record } from "./record.ts";
 
 type Answered = {
   number: number;
@@ -69,7 +70,9 @@ export async function responded(deps: AttemptDeps, due: Due, answered: Answered)
   ];
   if (after.kind === "exhausted") events.push({ type: "delivery.exhausted", data: {} });
   if (after.kind === "aborted") events.push({ type: "delivery.cancelled", data: { reason: "aborted" } });
-  const position = await record(deps, due, number, answered.events, events, answered.cancelledAs);
+  const position =
+    (await record(deps, due, number, answered.events, events, answered.cancelledAs)) ??
+    (await recordBehind(deps, due, number, events));
   deps.onAttempt({
     deliveryId: wireIdOf(due.delivery),
     endpointId: wireIdOf(due.endpoint),
@@ -82,4 +85,12 @@ export async function responded(deps: AttemptDeps, due: Due, answered: Answered)
   });
   if (after.kind !== "retry") return position ? { position } : {};
   return { nextAttemptAtMs: after.nextAttemptAtMs, ...(position ? { position } : {}) };
+}
+
+/** Somebody may have asked for the delivery while this attempt was made: its outcome is told all the same, as
+ *  long as no other attempt has followed. */
+async function recordBehind(deps: AttemptDeps, due: Due, number: number, events: readonly Proposed[]) {
+  const state = (await deps.ledger.find<Delivery>(due.delivery))?.state;
+  if (state?.status !== "open" || state.unanswered !== number) return undefined;
+  return record(deps, due, number, state.events, events, cancellationOf(state));
 }

@@ -317,6 +317,27 @@ describe("an attempt", () => {
     expect(await state()).toMatchObject({ status: "cancelled" });
   });
 
+  it("has its outcome told though somebody asked for the delivery meanwhile", async () => {
+    const { go, deps, ledger, due, endpoint, history, state } = await oneDue();
+    const { post } = deps;
+    deps.post = async (request, signal) => {
+      const asked = did("delivery.requested", {
+        endpoint: wireIdOf(endpoint.stream),
+        endpointRevision: 0,
+        event: due.event,
+        source: wireIdOf(due.source),
+        revision: due.revision,
+        type: "run.completed",
+        reason: "resend",
+      });
+      await ledger.record(due.delivery, command(asked));
+      return post(request, signal);
+    };
+    await go();
+    expect((await history()).map(([type]) => type)).toEqual(["attempted", "requested", "responded"]);
+    expect(await state()).toMatchObject({ status: "delivered", unanswered: null });
+  });
+
   it("names the event that owes it as the cause of all that is recorded", async () => {
     const { go, ledger, due } = await oneDue();
     await go();

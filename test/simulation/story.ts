@@ -166,7 +166,7 @@ function change(setting: Setting, receivers: readonly Receiver[], index: number)
 
 /** Somebody asks again for what was closed. */
 function resend({ random, spanMs }: Setting, index: number): { atMs: number; act: Act } {
-  const act: Act = async ({ api, views, random: dice }) => {
+  const act: Act = async ({ api, views, log, random: dice }) => {
     const closed = views.deliveries().filter(({ openEndpoint }) => openEndpoint === null);
     const row = closed[Math.floor(dice() * closed.length)];
     if (!row) return;
@@ -180,6 +180,9 @@ function resend({ random, spanMs }: Setting, index: number): { atMs: number; act
       reason: "resend",
     };
     const stream = row.id.replace("_", "-");
+    const last = log.events.findLast((event) => event.stream === stream);
+    // Its endpoint was disabled while it was being sent: nobody asks before that has ended.
+    if (last?.type === "delivery.attempted") return;
     await api.record(stream, command(did("delivery.requested", data), { commandId: `resend ${index}` }));
   };
   return { atMs: START_MS + 2 * SECOND_MS + Math.floor(random() * spanMs * 3), act };
