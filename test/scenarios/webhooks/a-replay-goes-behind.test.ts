@@ -1,10 +1,14 @@
 import { describe, expect, it } from "vitest";
+import { cell } from "../../support/cell.ts";
 import { openTestServer, type TestServer } from "../../support/open-server.ts";
 import { openReceiver } from "../../support/receiver.ts";
 import { replaying } from "../../support/replaying.ts";
+import { itOnlyOn } from "../../support/skip.ts";
 
 const RUNS = 1000;
 const BATCH = 250;
+/** Elsewhere the dispatcher hears of what happens by a subscription of its own, and nothing says when. */
+const itGoes = cell.isDefault ? it : itOnlyOn("a dispatcher that hears of everything at once");
 
 /** So many runs that have ended. */
 async function ended(server: TestServer, count: number): Promise<void> {
@@ -20,34 +24,40 @@ async function ended(server: TestServer, count: number): Promise<void> {
 }
 
 describe("a replay of a thousand", () => {
-  it("goes behind what happens meanwhile", async () => {
-    const [server, receiver] = [await openTestServer(), await openReceiver()];
-    await ended(server, RUNS);
-    const { endpointAt, endRun, dryRun, replay, until } = replaying(server);
-    const endpointId = await endpointAt(receiver.url);
-    const asked = { kind: "missing", from: "earliest", perSecondMax: 10_000 };
-    const dry = await dryRun(endpointId, asked);
-    expect(dry).toMatchObject({ count: RUNS, partial: false, estimatedMs: 100 });
-    receiver.answerUsually(() => "hang");
-    const { id } = (await replay(endpointId, asked)).body.replay;
-    await server.untilEvents("&type=delivery.requested", ({ length }) => length >= RUNS / 2);
-    await receiver.until(1);
-    const before = receiver.received.length;
-    const live = await endRun();
-    const [end] = (await server.untilEvents("&type=run.completed", ({ length }) => length > RUNS)).slice(-1);
-    await server.get(`/v1/deliveries?minPosition=${end?.position}`); // By then the dispatcher has it too.
-    receiver.answerUsually(() => ({ status: 204 }));
-    receiver.release();
-    const isLive = ({ body }: { body: { data: { run: { id: string } } } }) => body.data.run.id === live;
-    const all = await receiver.when((received) => received.some(isLive));
-    // Those that were on their way, and at most a few that had their turn.
-    expect(all.findIndex(isLive) - before).toBeLessThan(RUNS / 5);
-    await receiver.until(RUNS + 1);
-    expect(await until(id, "completed")).toMatchObject({ requested: RUNS });
-    const replayed = receiver.received.filter(({ headers }) => headers["ledger-replay"] === id);
-    expect(new Set(replayed.map((each) => each.id)).size).toBe(RUNS);
-    expect(replayed.reduce((sum, { raw }) => sum + raw.length, 0)).toBe(dry.bytes);
-  }, 60_000);
+  itGoes(
+    "goes behind what happens meanwhile",
+    async () => {
+      const [server, receiver] = [await openTestServer(), await openReceiver()];
+      await ended(server, RUNS);
+      const { endpointAt, endRun, dryRun, replay, until } = replaying(server);
+      const endpointId = await endpointAt(receiver.url);
+      const asked = { kind: "missing", from: "earliest", perSecondMax: 10_000 };
+      const dry = await dryRun(endpointId, asked);
+      expect(dry).toMatchObject({ count: RUNS, partial: false, estimatedMs: 100 });
+      receiver.answerUsually(() => "hang");
+      const { id } = (await replay(endpointId, asked)).body.replay;
+      await server.untilEvents("&type=delivery.requested", ({ length }) => length >= RUNS / 2);
+      await receiver.until(1);
+      const before = receiver.received.length;
+      const live = await endRun();
+      const [end] = (await server.untilEvents("&type=run.completed", ({ length }) => length > RUNS)).slice(
+        -1,
+      );
+      await server.get(`/v1/deliveries?minPosition=${end?.position}`); // By then the dispatcher has it too.
+      receiver.answerUsually(() => ({ status: 204 }));
+      receiver.release();
+      const isLive = ({ body }: { body: { data: { run: { id: string } } } }) => body.data.run.id === live;
+      const all = await receiver.when((received) => received.some(isLive));
+      // Those that were on their way, and at most a few that had their turn.
+      expect(all.findIndex(isLive) - before).toBeLessThan(RUNS / 5);
+      await receiver.until(RUNS + 1);
+      expect(await until(id, "completed")).toMatchObject({ requested: RUNS });
+      const replayed = receiver.received.filter(({ headers }) => headers["ledger-replay"] === id);
+      expect(new Set(replayed.map((each) => each.id)).size).toBe(RUNS);
+      expect(replayed.reduce((sum, { raw }) => sum + raw.length, 0)).toBe(dry.bytes);
+    },
+    60_000,
+  );
 
   it("takes back what was not sent yet when it is cancelled", async () => {
     const [server, receiver] = [await openTestServer(), await openReceiver()];
