@@ -1,6 +1,7 @@
 import type { DeliveryRow } from "../../projections/deliveries/deliveries.table.ts";
 import { randomFrom } from "../crash/book.ts";
 import { command, created, did } from "../support/open-ledger.ts";
+import { withoutTurns } from "../support/simulated-clock.ts";
 import type { Forecast, Weather } from "../support/simulated-network.ts";
 import type { Point } from "../support/simulated-process.ts";
 import { openWorld, type Running, START_MS, type Terms, type World } from "./world.ts";
@@ -222,7 +223,10 @@ function openFate({ random, pick, isLong }: Setting, options: StoryOptions) {
 }
 
 /** Tells the story of a seed. */
-export async function tell(seed: number, options: StoryOptions = {}): Promise<Told> {
+export const tell = (seed: number, options: StoryOptions = {}): Promise<Told> =>
+  withoutTurns(() => tellWithin(seed, options));
+
+async function tellWithin(seed: number, options: StoryOptions): Promise<Told> {
   const { isLong = false, shared = false } = options;
   const setting = settingOf(seed, isLong);
   const { random, pick } = setting;

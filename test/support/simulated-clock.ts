@@ -1,10 +1,7 @@
-import { setImmediate } from "node:timers/promises";
 import type { Clock } from "../../shared/platform/clock.ts";
 
 /** Time that passes only while nothing else happens: then it jumps to whoever sleeps next. */
 export type SimulatedClock = Clock & {
-  /** Says that something happened, so that what follows from it is waited for. */
-  stir(): void;
   /** Calls back once, at an instant. */
   at(instantMs: number, work: () => void): void;
   /** Lets time pass until `isOver` says so, which is asked whenever nothing is left to do at an instant, or
@@ -16,9 +13,26 @@ export type SimulatedClock = Clock & {
 
 type Sleeper = { dueMs: number; order: number; wake: (() => void) | undefined };
 
-/** Turns of the event loop in which nothing happens, before nothing is taken to be left to do: what was put
- *  off by one turn is heard of in the next. */
-const QUIET_TURNS = 2;
+/** What was put off by a turn of the event loop, of which there is none in a simulation: nothing in it waits
+ *  for anything outside. */
+const immediates: (() => void)[] = [];
+
+/** Resolves when every promise that can be settled is. */
+const drained = () => new Promise<void>((resolve) => process.nextTick(resolve));
+
+/** Has `setImmediate` wait for the simulated clock while this is done. */
+export async function withoutTurns<Done>(work: () => Promise<Done>): Promise<Done> {
+  const { setImmediate } = globalThis;
+  const putOff = (callback: () => void) => void immediates.push(callback);
+  globalThis.setImmediate = putOff as unknown as typeof setImmediate; // Nobody in a simulation keeps its handle.
+  try {
+    return await work();
+  } finally {
+    globalThis.setImmediate = setImmediate;
+    immediates.length = 0;
+  }
+}
+
 /** More than can have a reason to wake at one instant. */
 const STILL_MAX = 5_000;
 /** Nothing that is waited for takes longer than an hour. */
@@ -26,22 +40,24 @@ const UNTIL_MS = 3_600_000;
 
 export function simulatedClock(startMs: number): SimulatedClock {
   let nowMs = startMs;
-  let stirred = 0;
   let order = 0;
   let still = 0;
   const sleepers = openHeap();
 
   function sleepUntil(dueMs: number, wake: () => void): Sleeper {
-    stirred++;
     const sleeper: Sleeper = { dueMs: Math.max(dueMs, nowMs), order: order++, wake };
     sleepers.add(sleeper);
     return sleeper;
   }
 
+  /** Resolves when nothing is left to do without time passing. */
   async function quiet(): Promise<void> {
-    for (let turns = 0, before = stirred; turns < QUIET_TURNS; before = stirred) {
-      await setImmediate();
-      turns = before === stirred ? turns + 1 : 0;
+    for (let turns = 0; ; turns++) {
+      await drained();
+      const work = immediates.shift();
+      if (!work) return;
+      if (turns > STILL_MAX) throw new Error(`somebody puts off work again and again at ${nowMs}`);
+      work();
     }
   }
 
@@ -63,13 +79,11 @@ export function simulatedClock(startMs: number): SimulatedClock {
 
   return {
     now: () => nowMs,
-    stir: () => void stirred++,
     at: (instantMs, work) => void sleepUntil(instantMs, work),
     sleep: (ms, signal) =>
       new Promise((resolve) => {
         if (signal?.aborted) return resolve();
         const wake = () => {
-          stirred++;
           sleeper.wake = undefined;
           signal?.removeEventListener("abort", wake);
           resolve();

@@ -25,7 +25,6 @@ export function openSimulatedLog(clock: SimulatedClock, delayMs: () => number) {
       for (const listener of listeners) listener(one);
       return one.position;
     });
-    clock.stir();
     grown.resolve();
     grown = Promise.withResolvers();
     return positions;

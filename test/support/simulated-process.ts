@@ -25,8 +25,6 @@ export function openProcess(clock: SimulatedClock, onPoint: (point: Point) => vo
       await awake;
       if (isAlive) throw error;
       return forever;
-    } finally {
-      clock.stir();
     }
   }
 
@@ -50,7 +48,6 @@ export function openProcess(clock: SimulatedClock, onPoint: (point: Point) => vo
       isAlive = false;
       died.resolve();
       wake?.();
-      clock.stir();
     },
     /** It stands still for so long, as a machine does that is asleep. */
     stall(ms: number): void {
@@ -61,7 +58,6 @@ export function openProcess(clock: SimulatedClock, onPoint: (point: Point) => vo
       clock.at(clock.now() + ms, () => {
         wake?.();
         wake = undefined;
-        clock.stir();
       });
     },
   };

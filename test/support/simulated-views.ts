@@ -34,7 +34,6 @@ export function openSimulatedViews(clock: SimulatedClock, log: SimulatedLog, lag
   function catchUp(until: number): void {
     for (let event = log.events[at]; event && at < until; event = log.events[++at]) take(event);
     progress.move({ position: BigInt(at), eventsSeen: at, live: true });
-    clock.stir();
   }
 
   log.onAppend(({ position }) => clock.at(clock.now() + lagMs(), () => catchUp(Number(position))));
