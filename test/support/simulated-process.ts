@@ -8,7 +8,10 @@ export type Point = `${"before" | "after"} ${string}`;
  *  answered any more and nothing that it still does reaches anybody; while it stalls, answers wait. */
 export type SimulatedProcess = ReturnType<typeof openProcess>;
 
-export function openProcess(clock: SimulatedClock, onPoint: (point: Point) => void) {
+export function openProcess(
+  clock: Pick<SimulatedClock, "now" | "sleep" | "at">,
+  onPoint: (point: Point) => void,
+) {
   const died = Promise.withResolvers<void>();
   let isAlive = true;
   let awake = Promise.resolve();
