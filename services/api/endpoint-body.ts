@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { owingTypes, TypePattern } from "../../shared/domain/endpoint/events.ts";
 import { policyChangeMembers, policyMembers } from "./endpoint-policy.ts";
+import { PerSecondMax } from "./replay-json.ts";
+import { FromBody, UntilBody } from "./replay-range.ts";
 
 const Types = z.array(TypePattern).min(1).max(owingTypes.length);
 const Url = z.string().min(1).max(2048);
@@ -55,6 +57,16 @@ export const NewEndpointBody = z.strictObject({
       "It is disabled until it has answered a signed `endpoint.challenge` with `2xx` and what is in " +
         '`data.challenge`, as JSON: `{"challenge": "…"}`.',
     ),
+  from: FromBody.optional().describe(
+    "What of the past it is sent, behind all that happens from now on: from `earliest`, from `{position}`: " +
+      "what is behind it, or from `{time}` on; none of it, which is `now`, unless said.",
+  ),
+  until: UntilBody.optional().describe("Where that ends; where the endpoint begins, unless said."),
+  historyPerSecondMax: PerSecondMax.describe("Deliveries of the past a second; 100, unless said."),
+  dryRun: z
+    .boolean()
+    .optional()
+    .describe("Says what of the past it would be sent, and creates nothing. `from` goes with it."),
 });
 
 /** What can be changed of an endpoint. */

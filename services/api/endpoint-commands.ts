@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import type { Endpoint } from "../../shared/domain/endpoint/endpoint.ts";
 import { runOwingTypes } from "../../shared/domain/endpoint/events.ts";
 import {
@@ -17,6 +18,7 @@ import { formatCustomHeaders } from "../../shared/webhooks/custom-headers.ts";
 import { commandShape, type HeadersAsked, headersAfter, namedIn } from "./endpoint-headers.ts";
 import { checkFamilies, keeping, newKeyId, type Secrets, type Signing, secretFor } from "./endpoint-keys.ts";
 import { policyAfter } from "./endpoint-policy.ts";
+import type { FromBody, UntilBody } from "./replay-range.ts";
 
 export type EndpointCommandDeps = {
   ledger: Ledger;
@@ -38,6 +40,9 @@ export type NewEndpoint = JsonObject &
     headerFamilies?: readonly string[];
     status?: string;
     challenge?: true;
+    from?: z.output<typeof FromBody>;
+    until?: z.output<typeof UntilBody>;
+    historyPerSecondMax?: number;
   };
 type CreatingCaller = Caller & { workspace: string; commandId?: string };
 
@@ -53,6 +58,29 @@ export function checkUrl({ refuseTarget }: EndpointCommandDeps, url: string): vo
   if (reason !== undefined) throw new Problem("target_not_allowed", `${url}: ${reason}`);
 }
 
+/** What a body makes of an endpoint: what is recorded of it, and what the vault is to keep before that.
+ *  Throws where it cannot be; keeps nothing. */
+export function madeOf(deps: Pick<EndpointCommandDeps, "generateSecret">, body: NewEndpoint) {
+  const { url, description, secret: own, signing: asked, headers, bearerToken, challenge, ...rest } = body;
+  const { from: _from, until: _until, historyPerSecondMax: _perSecond, ...said } = rest;
+  if (challenge && said.status === "enabled")
+    throw invalidMember("/status", "cannot be enabled before the challenge is answered");
+  const { policy: config, content } = policyAfter({ policy: {} }, said);
+  const { secret, signing } = secretFor(deps.generateSecret, { secret: own, signing: asked }, "v1");
+  checkFamilies(said.headerFamilies, signing, "/headerFamilies");
+  const [keyId, headersKeyId] = [newKeyId(), newKeyId()];
+  const custom = headersAfter({}, { headers, bearerToken });
+  const named = namedIn(custom, headersKeyId);
+  const proposed = {
+    type: "endpoint.created",
+    data: { ...defaults, ...config, ...(challenge ? disabled : {}), ...named, secretKeyIds: [keyId] },
+    content: { url, ...(description === undefined ? {} : { description }), ...content },
+  };
+  const hasHeaders = "headersKeyId" in named;
+  const kept = { [keyId]: secret, ...(hasHeaders ? { [headersKeyId]: formatCustomHeaders(custom) } : {}) };
+  return { proposed, kept, secret };
+}
+
 /** Creates endpoints, each with a signing secret of its own, which is answered once: a replay does not know
  *  it any more. */
 export function endpointCreation(deps: EndpointCommandDeps) {
@@ -60,38 +88,23 @@ export function endpointCreation(deps: EndpointCommandDeps) {
   const reserve = openRoom(deps);
 
   async function create(caller: CreatingCaller, stream: string, body: NewEndpoint) {
-    const { url, description, secret: own, signing: asked, headers, bearerToken, challenge, ...said } = body;
-    const { policy: config, content } = policyAfter({ policy: {} }, said);
-    const { secret, signing } = secretFor(deps.generateSecret, { secret: own, signing: asked }, "v1");
-    checkFamilies(said.headerFamilies, signing, "/headerFamilies");
-    const [keyId, headersKeyId] = [newKeyId(), newKeyId()];
-    const custom = headersAfter({}, { headers, bearerToken });
-    const named = namedIn(custom, headersKeyId);
-    const item: Item = {
-      proposed: {
-        type: "endpoint.created",
-        data: { ...defaults, ...config, ...(challenge ? disabled : {}), ...named, secretKeyIds: [keyId] },
-        content: { url, ...(description === undefined ? {} : { description }), ...content },
-      },
-      shape: await commandShape(secrets, body),
-    };
-    const items = challenge ? [item, challengeItem] : [item];
+    const { proposed, kept, secret } = madeOf(deps, body);
+    const item: Item = { proposed, shape: await commandShape(secrets, body) };
+    const items = body.challenge ? [item, challengeItem] : [item];
     const command = { ...caller, operation: "create_endpoint", items };
-    const hasHeaders = "headersKeyId" in named;
-    const kept = { [keyId]: secret, ...(hasHeaders ? { [headersKeyId]: formatCustomHeaders(custom) } : {}) };
     const recorded = await keeping(secrets, kept, () => ledger.create("endpoint", command, stream));
     const [created, ...others] = recorded.events;
     if (!created) throw new Error("a creation recorded nothing");
     const version = others.reduce<EndpointVersion>(versionAfter, versionAfter(undefined, created));
-    return { recorded, version, secret: recorded.replayed ? null : secret };
+    return { recorded, created, version, secret: recorded.replayed ? null : secret };
   }
 
-  return async (caller: CreatingCaller, body: NewEndpoint) => {
+  /** `check` refuses what is not allowed now; what was recorded already is answered whatever it says. */
+  return async (caller: CreatingCaller, body: NewEndpoint, check: () => Promise<unknown>) => {
     const { workspace, commandId } = caller;
-    if (body.challenge && body.status === "enabled")
-      throw invalidMember("/status", "cannot be enabled before the challenge is answered");
     if (commandId === undefined) {
       checkUrl(deps, body.url);
+      await check();
       const stream = streamOf(newId("endpoint"));
       return reserve(workspace, stream, () => create(caller, stream, body));
     }
@@ -99,6 +112,7 @@ export function endpointCreation(deps: EndpointCommandDeps) {
     // What was recorded is answered again, whatever is allowed by now.
     if (await ledger.find(stream)) return create(caller, stream, body);
     checkUrl(deps, body.url);
+    await check();
     return reserve(workspace, stream, () => create(caller, stream, body));
   };
 }

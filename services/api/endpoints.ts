@@ -11,13 +11,25 @@ import {
   readEndpoint,
 } from "./endpoint-commands.ts";
 import { EndpointJson, EndpointParams, endpointJson } from "./endpoint-json.ts";
+import { beginPast, checkPast, checkPlaces, pastDryRun } from "./endpoint-past.ts";
 import { endpointExample, pageExample } from "./examples.ts";
 import { writeHeaders, writing } from "./recording.ts";
+import { DryRunJson, ReplayJson, replayJsonOf } from "./replay-json.ts";
 import { answer, commandOf, commandOnTopOf, type Route, route, taggedAnswer } from "./route.ts";
 import type { ReadDeps } from "./runs.ts";
 import { answerList, listing, listQuery, minPositionQuery, pageOf } from "./views.ts";
 
-type Deps = ReadDeps & EndpointCommandDeps;
+type Deps = ReadDeps & EndpointCommandDeps & { limits: { webhookBodyBytesMax: number } };
+
+const Made = z.strictObject({
+  endpoint: EndpointJson,
+  secret: z.string().nullable(),
+  replay: ReplayJson.nullable().describe("Of what it is sent of the past, where `from` asks for that."),
+  position: z.string(),
+});
+
+/** 201 with the endpoint, or 200 with what it would be sent of the past. */
+const Created = z.union([Made, DryRunJson]);
 
 export function endpointRoutes(deps: Deps): Route[] {
   const { ledger, views } = deps;
@@ -28,36 +40,44 @@ export function endpointRoutes(deps: Deps): Route[] {
       path: "/v1/webhook-endpoints",
       operationId: "createWebhookEndpoint",
       summary: "Create a webhook endpoint; its signing secret is answered once",
+      description:
+        "With `from` a replay begins too, under the same `Idempotency-Key`; it needs `deliveries:resend`. " +
+        "What happens from now on goes before it. With `dryRun` the answer is 200: nothing is recorded.",
       permission: "webhooks:write",
       request: { body: NewEndpointBody, headers: ["Idempotency-Key"] },
-      responses: {
-        201: z.strictObject({ endpoint: EndpointJson, secret: z.string().nullable(), position: z.string() }),
-      },
+      responses: { 200: Created, 201: Created },
       problems: [
-        ...writing,
-        "target_not_allowed",
-        "header_not_allowed",
-        "endpoint_limit",
-        "idempotency_conflict",
+        ...([...writing, "target_not_allowed", "header_not_allowed", "endpoint_limit"] as const),
+        ...(["idempotency_conflict", "position_unknown", "position_moved", "views_rebuilding"] as const),
       ],
       example: {
         body: { url: endpointExample.url, types: endpointExample.types },
         answer: {
           endpoint: endpointExample,
           secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+          replay: null,
           position: "9",
         },
       },
       async handle(call) {
-        const made = await create(commandOf(call), call.body as NewEndpoint);
-        const { recorded, version, secret } = made;
+        const { dryRun: isDry = false, ...asked } = call.body;
+        const body = asked as NewEndpoint;
+        const { workspace } = call.principal;
+        checkPast(call.principal, body, isDry);
+        if (isDry) return answer(200, await pastDryRun(deps, workspace, body));
+        const caller = commandOf(call);
+        const made = await create(caller, body, () => checkPlaces(deps, workspace, body));
+        const { recorded, created, version, secret } = made;
+        const past = await beginPast(deps, caller, created, body);
+        const position = past ? lastPosition(past.events) : version.position;
         const id = wireIdOf(version.stream);
         const headers = {
-          ...writeHeaders(version.position, recorded.replayed),
+          ...writeHeaders(position, recorded.replayed),
           Location: `/v1/webhook-endpoints/${id}`,
         };
         const endpoint = await endpointJson(deps, id, version);
-        return answer(201, { endpoint, secret, position: `${version.position}` }, headers);
+        const replay = past ? replayJsonOf(past.events) : null;
+        return answer(201, { endpoint, secret, replay, position: `${position}` }, headers);
       },
     }),
     route({

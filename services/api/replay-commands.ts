@@ -2,8 +2,7 @@ import type { z } from "zod";
 import type { EndpointHistory, EndpointVersion } from "../../shared/domain/endpoint/history.ts";
 import { createEndpointHistory } from "../../shared/domain/endpoint/history.ts";
 import type { JsonObject, RecordedEvent } from "../../shared/domain/event.ts";
-import type { ReplayEvent, ReplayKind } from "../../shared/domain/replay/events.ts";
-import { evolve, type Replay, unknownReplay } from "../../shared/domain/replay/replay.ts";
+import type { ReplayKind } from "../../shared/domain/replay/events.ts";
 import { type Caller, type Recorded, Refusal } from "../../shared/ledger/command.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import type { Clock } from "../../shared/platform/clock.ts";
@@ -89,19 +88,15 @@ export async function createReplay(
   }
 }
 
-/** A replay as its own stream tells it, whatever the views have seen. */
+/** What was recorded of a replay, whatever the views have seen. */
 export async function readReplay(
   ledger: Ledger,
   stream: string,
   workspace: string,
-): Promise<{ replay: Replay; first: RecordedEvent; last: RecordedEvent }> {
+): Promise<readonly RecordedEvent[]> {
   const events = await ledger.history(stream);
-  const [first, last] = [events[0], events.at(-1)];
-  if (!first || !last || first.meta.workspace !== workspace)
-    throw new Problem("not_found", "There is no such replay.");
-  // What was recorded on this kind of stream was decided from this union; our own history is trusted.
-  const happened = events as unknown as readonly ReplayEvent[];
-  return { replay: happened.reduce(evolve, unknownReplay), first, last };
+  if (events[0]?.meta.workspace !== workspace) throw new Problem("not_found", "There is no such replay.");
+  return events;
 }
 
 /** Asks for a replay's end; a follower takes back what it can. */

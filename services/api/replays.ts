@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { listReplays, type ReplayRow } from "../../projections/replays/replays.table.ts";
 import { replayKinds } from "../../shared/domain/replay/events.ts";
-import { type Replay, replayStatuses } from "../../shared/domain/replay/replay.ts";
 import { lastPosition } from "../../shared/intake/creation.ts";
 import { isWireId, streamOf, wireIdOf } from "../../shared/verification/ids.ts";
 import { dryRun } from "./dry-run.ts";
@@ -18,6 +17,7 @@ import {
   readReplay,
 } from "./replay-commands.ts";
 import { dryRunExample, replayExample } from "./replay-examples.ts";
+import { DryRunJson, PerSecondMax, ReplayJson, replayJsonOf, replayRowJson } from "./replay-json.ts";
 import { FromBody, UntilBody } from "./replay-range.ts";
 import { answer, commandOf, type Route, route, taggedAnswer } from "./route.ts";
 import type { ReadDeps } from "./runs.ts";
@@ -29,40 +29,10 @@ const ReplayParams = z.strictObject({
   replayId: z.string().refine((id) => isWireId("replay", id), "must be the id of a replay"),
 });
 
-const ReplayJson = z
-  .strictObject({
-    id: z.string(),
-    endpointId: z.string(),
-    endpointRevision: z.int().describe("Of the endpoint when the replay was asked for."),
-    kind: z.enum(replayKinds),
-    from: z.string(),
-    until: z.string(),
-    perSecondMax: z.number().nullable(),
-    status: z.enum(replayStatuses),
-    position: z.string().describe("Everything up to here is done."),
-    requested: z.int().describe("How many deliveries it has asked for."),
-    reason: z.string().nullable().describe("Why it was cancelled."),
-    revision: z.int(),
-    createdAt: z.string(),
-    updatedAt: z.string(),
-  })
-  .meta({ id: "Replay" });
 const ReplayAnswer = z.strictObject({ replay: ReplayJson, position: z.string() });
-const DryRun = z
-  .strictObject({
-    count: z.int(),
-    bytes: z.int().describe("Of bodies: what was sent before as it was, the rest as it would be made now."),
-    firstPosition: z.string().nullable(),
-    lastPosition: z.string().nullable(),
-    estimatedMs: z.int().describe("At the replay's own pace; the endpoint may be slower."),
-    from: z.string(),
-    until: z.string().describe("How far it was looked."),
-    partial: z.boolean().describe("Whether there was not the time to look at all of it."),
-  })
-  .meta({ id: "ReplayDryRun" });
 
 /** 201 with the replay, or 200 with what it would be. */
-const Made = z.union([ReplayAnswer, DryRun]);
+const Made = z.union([ReplayAnswer, DryRunJson]);
 
 const Body = z.strictObject({
   kind: z
@@ -73,48 +43,16 @@ const Body = z.strictObject({
     ),
   from: FromBody,
   until: UntilBody.optional(),
-  perSecondMax: z
-    .number()
-    .positive()
-    .max(10_000)
-    .optional()
-    .describe("Deliveries a second; 100, unless said."),
+  perSecondMax: PerSecondMax,
   dryRun: z.boolean().optional().describe("Says what it would be, and records nothing."),
 });
-
-type Shown = Omit<Replay, "events" | "endpoint" | "status"> & { status: string };
-const shown = (id: string, endpointId: string, replay: Shown) => ({
-  id,
-  endpointId,
-  endpointRevision: replay.endpointRevision,
-  kind: replay.kind,
-  from: replay.from,
-  until: replay.until,
-  perSecondMax: replay.perSecondMax,
-  status: replay.status,
-  position: replay.position,
-  requested: replay.requested,
-  reason: replay.reason,
-});
-
-const rowJson = (row: ReplayRow) => {
-  const { revision, createdAt, updatedAt } = row;
-  return { ...shown(row.id, row.endpointId, row), revision, createdAt, updatedAt };
-};
 
 /** Replays: what an endpoint is sent again, or sees of what happened before it was there. */
 export function replayRoutes(deps: ReplayDeps): Route[] {
   const { ledger, views, clock, limits } = deps;
 
-  async function replayJson(stream: string, workspace: string) {
-    const { replay, first, last } = await readReplay(ledger, stream, workspace);
-    return {
-      ...shown(wireIdOf(stream), replay.endpoint, replay),
-      revision: last.revision,
-      createdAt: first.meta.recordedAt,
-      updatedAt: last.meta.recordedAt,
-    };
-  }
+  const replayJson = async (stream: string, workspace: string) =>
+    replayJsonOf(await readReplay(ledger, stream, workspace));
 
   return [
     route({
@@ -124,8 +62,8 @@ export function replayRoutes(deps: ReplayDeps): Route[] {
       summary: "Send an endpoint again what it missed, or what happened before it was there",
       description:
         "Deliveries keep their `webhook-id` and their bytes, carry `ledger-replay`, and go after " +
-        "everything else. A new endpoint gets history by `missing` from `earliest`. With `dryRun` the " +
-        "answer is 200, and nothing is recorded.",
+        "everything else. A new endpoint can be sent the past when it is created: see `from` there. With " +
+        "`dryRun` the answer is 200, and nothing is recorded.",
       permission: "deliveries:resend",
       request: { params: EndpointParams, body: Body, headers: ["Idempotency-Key"] },
       responses: { 200: Made, 201: Made },
@@ -182,7 +120,7 @@ export function replayRoutes(deps: ReplayDeps): Route[] {
           view: "listReplays",
           below: { endpointId },
           orderOf: (row) => row.createdPosition,
-          json: rowJson,
+          json: replayRowJson,
           read: (workspace, paging) => listReplays(views.rows, workspace, endpointId, paging),
         });
       },
