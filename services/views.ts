@@ -17,6 +17,7 @@ export async function openViews(deps: Deps) {
   };
   try {
     let progress: Progress = createProgress();
+    let onWait = () => {};
     if (does.has("projector")) {
       const projector = openProjectorThread({
         config,
@@ -34,6 +35,7 @@ export async function openViews(deps: Deps) {
       closing.push(bus.subscribe(projector.wake));
       await projector.started;
       progress = projector.progress;
+      onWait = projector.hurry;
     }
     const rows: RowReader = await openRows(config, postgres);
     closing.push(() => rows.close());
@@ -44,6 +46,7 @@ export async function openViews(deps: Deps) {
         views: () => rows.views(),
         channel: viewsChannel(postgres.schema),
         onFault: fault("progress.faulted"),
+        onWait,
       });
       closing.push(() => watched.close());
       progress = watched;

@@ -11,14 +11,16 @@ export type PostgresProgressDeps = {
   lookMs?: number;
   /** The views cannot be looked at; said once until they can be. */
   onFault(error: Error): void;
+  /** Called whenever somebody begins to wait. */
+  onWait?: () => void;
 };
 
 /** How far the views are, for a process that does not project: as soon as whoever does has committed. */
 export async function openPostgresProgress(
   postgres: Pick<Postgres, "listen">,
-  { views, channel, lookMs = 1000, onFault }: PostgresProgressDeps,
+  { views, channel, lookMs = 1000, onFault, onWait }: PostgresProgressDeps,
 ): Promise<Progress & { close(): Promise<void> }> {
-  const progress = createProgress();
+  const progress = createProgress(onWait);
   let looking: Promise<void> | undefined;
   let again = false;
   let failing = false;

@@ -14,7 +14,8 @@ export type Progress = {
   onMove(listener: () => void): () => void;
 };
 
-export function createProgress(): Progress {
+/** `onWait` is called whenever somebody begins to wait. */
+export function createProgress(onWait: () => void = () => {}): Progress {
   let at = { position: 0n, eventsSeen: 0, live: false };
   const listeners = new Set<() => void>();
   const onMove = (listener: () => void) => {
@@ -23,6 +24,7 @@ export function createProgress(): Progress {
   };
   const until = (holds: () => boolean, signal: AbortSignal): Promise<boolean> => {
     if (holds() || signal.aborted) return Promise.resolve(holds());
+    onWait();
     return new Promise((resolve) => {
       const look = () => {
         if (!holds() && !signal.aborted) return;

@@ -2,6 +2,7 @@ import { Worker } from "node:worker_threads";
 import type { Config } from "../../shared/platform/config.ts";
 import type { FromProjector, ToProjector } from "./messages.ts";
 import { createProgress, type Progress } from "./progress.ts";
+import { openRests } from "./rests.ts";
 
 type Deps = {
   config: Config;
@@ -17,30 +18,25 @@ export type ProjectorThread = {
   started: Promise<void>;
   /** The log has grown. */
   wake(): void;
+  /** Somebody waits for the views. */
+  hurry(): void;
   /** Resolves when it has stopped, with what it was doing done. */
   close(): Promise<void>;
 };
 
-/** How long the thread is left alone after it was woken: what is recorded meanwhile shares a transaction. */
-const REST_MS = 10;
-
 /** Starts the projector on a thread of its own. */
 export function openProjectorThread({ config, onSaid, onEnd }: Deps): ProjectorThread {
-  const progress = createProgress();
   const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: { config } });
   const post = (message: ToProjector) => worker.postMessage(message);
   let closing = false;
-  let resting: NodeJS.Timeout | undefined;
-  let grown = false;
-  const wake = () => {
-    grown = resting !== undefined;
-    if (grown) return;
-    post({ kind: "wake" });
-    resting = setTimeout(() => {
-      resting = undefined;
-      if (grown) wake();
-    }, REST_MS);
-  };
+  const rests = openRests({
+    wake: () => post({ kind: "wake" }),
+    after(ms, call) {
+      const timer = setTimeout(call, ms);
+      return () => clearTimeout(timer);
+    },
+  });
+  const progress = createProgress(rests.hurry);
   const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
   let start = () => {};
   const started = new Promise<void>((resolve) => {
@@ -58,10 +54,11 @@ export function openProjectorThread({ config, onSaid, onEnd }: Deps): ProjectorT
   return {
     progress,
     started: Promise.race([started, ended]),
-    wake,
+    wake: rests.grown,
+    hurry: rests.hurry,
     async close() {
       closing = true;
-      clearTimeout(resting);
+      rests.close();
       post({ kind: "stop" });
       await ended;
     },
