@@ -1,10 +1,13 @@
 import type { Change, Stored, StoredRow } from "./row-store.ts";
 
-const KEPT_ROWS = 4096;
+const KEPT_ROWS = 16_384;
+/** Of one row, and of all. */
 const KEPT_CHARACTERS = 4096;
+const KEPT_CHARACTERS_IN_ALL = 8 * 1024 * 1024;
 
-/** A row in memory: `before` as it is stored, `after` as it is to be, and how large it is stored. */
-export type Entry = Change & { characters: number; changed: boolean };
+/** A row in memory: `before` as it is stored, `after` as it is to be, how large it is stored, and as how
+ *  large it is counted in what is kept. */
+export type Entry = Change & { characters: number; kept: number; changed: boolean };
 
 /** A view's rows in memory: all that a transaction touches, and small ones beyond it, since their writer
  *  is alone. */
@@ -26,6 +29,7 @@ export function createRowCache(): RowCache {
   const entries = new Map<string, Entry>();
   let touched: Entry[] = [];
   let changed: Entry[] = [];
+  let kept = 0;
 
   return {
     get: (id) => entries.get(id),
@@ -35,6 +39,7 @@ export function createRowCache(): RowCache {
         before: stored?.row,
         after: stored?.row,
         characters: stored?.characters ?? 0,
+        kept: 0,
         changed: false,
       };
       entries.set(id, entry);
@@ -60,16 +65,24 @@ export function createRowCache(): RowCache {
       changed = [];
     },
     settle() {
-      for (const { id, after, characters } of touched)
-        if (after === undefined || characters > KEPT_CHARACTERS) entries.delete(id);
+      for (const entry of touched) {
+        const { id, after, characters } = entry;
+        const isKept = after !== undefined && characters <= KEPT_CHARACTERS;
+        if (!isKept) entries.delete(id);
+        kept -= entry.kept;
+        entry.kept = isKept ? characters : 0;
+        kept += entry.kept;
+      }
       touched = [];
-      for (const id of entries.keys()) {
-        if (entries.size <= KEPT_ROWS) break;
+      for (const [id, entry] of entries) {
+        if (entries.size <= KEPT_ROWS && kept <= KEPT_CHARACTERS_IN_ALL) break;
         entries.delete(id);
+        kept -= entry.kept;
       }
     },
     forget() {
       entries.clear();
+      kept = 0;
       touched = [];
       changed = [];
     },

@@ -83,12 +83,14 @@ export function sqliteReading(
 
   async function* follow(after: Position, signal: AbortSignal): AsyncGenerator<RecordedEvent> {
     let next = after;
+    let limit = 1; // Who only waits for the log to grow takes one event, and leaves.
     while (!signal.aborted) {
-      for await (const event of readAll(next)) {
+      for await (const event of readAll(next, { limit })) {
         if (signal.aborted) return;
         yield event;
         next = event.position;
       }
+      limit = Number.POSITIVE_INFINITY;
       await wakes.until(() => head() > next, signal);
     }
   }
