@@ -25,7 +25,12 @@ export const bench: Bench = {
     const server = url ? { address: url, stop: async () => {} } : await startEventStoreDb();
     const prefix = `bench${process.pid}.`;
     const key = Buffer.alloc(32, 1);
-    const keys = { keyOf: async () => key, find: async () => new Map<string, Buffer>() };
+    const keys = {
+      keyOf: async () => key,
+      find: async () => new Map<string, Buffer>(),
+      erase: async () => {},
+      erasureOf: async () => undefined,
+    };
     const options = { url: server.address, keys };
     const sealing = await openEventStoreDb({ ...options, streamPrefix: prefix });
     const plain = await openEventStoreDb({ ...options, streamPrefix: `plain.${prefix}`, isSealing: false });

@@ -12,6 +12,7 @@ import { encode, isOwn, type Log } from "./eventstoredb-events.ts";
 import { isWrongRevision, lastingFailure } from "./eventstoredb-failures.ts";
 import { type Pages, pause, streamPage } from "./eventstoredb-pages.ts";
 import type { openTips } from "./eventstoredb-tips.ts";
+import type { Erasure } from "./moved-event.ts";
 import type { StreamKeys } from "./sealed-content.ts";
 
 const TRIES_MAX = 4;
@@ -58,12 +59,20 @@ export function openAppends(deps: Deps) {
     return positions;
   }
 
+  /** Sealed under their stream's key. Where that was erased, what comes later is stored without its content,
+   *  which the event says beside its leaf. */
+  async function encodeAll(stream: string, events: readonly NewEvent[]) {
+    const hasContent = keys !== undefined && events.some(({ content }) => content !== undefined);
+    if (!hasContent) return events.map((event) => encode(log.ledger, event, undefined));
+    const key = await keys.keyOf(stream);
+    if (Buffer.isBuffer(key)) return events.map((event) => encode(log.ledger, event, key));
+    return events.map((event) => encode(log.ledger, withoutContent(event, key), undefined));
+  }
+
   /** The same bytes at the same revision, until it is known whether they are there. */
   async function send(append: Append): Promise<readonly Position[]> {
     const { stream, expected, events } = append;
-    const hasContent = events.some(({ content }) => content !== undefined);
-    const key = hasContent ? await keys?.keyOf(stream) : undefined;
-    const encoded = events.map((event) => encode(log.ledger, event, key));
+    const encoded = await encodeAll(stream, events);
     for (let tries = 1; ; tries++) {
       try {
         const answer = await connection.append(`${log.prefix}${stream}`, expected, encoded);
@@ -131,6 +140,11 @@ export function openAppends(deps: Deps) {
       clearTimeout(timer);
     },
   };
+}
+
+function withoutContent(event: NewEvent, { reason }: Erasure): NewEvent & { erasure?: Erasure } {
+  const { content, contentSalt: _, ...rest } = event;
+  return content === undefined ? event : { ...rest, erasure: { reason, erasedAt: event.meta.recordedAt } };
 }
 
 function conflict({ stream, expected }: Append): never {

@@ -1,14 +1,16 @@
 import { randomBytes } from "node:crypto";
+import type { Erasing } from "./erasing.ts";
 import { type EventReader, type EventStore, UnusableLog } from "./event-store.ts";
 import { openAppends } from "./eventstoredb-appends.ts";
 import { type Connection, openConnection } from "./eventstoredb-client.ts";
+import { eventStoreDbErasing } from "./eventstoredb-erasing.ts";
 import type { Log } from "./eventstoredb-events.ts";
 import { addressIn, lineOf } from "./eventstoredb-failures.ts";
 import { type Marker, makeMarker, readMarker } from "./eventstoredb-marker.ts";
 import { openPages, readEpoch, untilAnswered } from "./eventstoredb-pages.ts";
 import { eventStoreDbReading } from "./eventstoredb-reading.ts";
 import { openTips } from "./eventstoredb-tips.ts";
-import type { StreamKeys } from "./sealed-content.ts";
+import type { StreamKeyReader, StreamKeys } from "./sealed-content.ts";
 
 export type EventStoreDbReaderOptions = {
   /** A connection string, as EventStoreDB writes it. */
@@ -16,7 +18,7 @@ export type EventStoreDbReaderOptions = {
   /** What the names of our streams begin with there. */
   streamPrefix: string;
   /** The keys of sealed content; undefined where nothing was ever sealed. */
-  keys: Pick<StreamKeys, "find"> | undefined;
+  keys: StreamKeyReader | undefined;
   /** Told of every answer and every subscription that was lost: both are asked for again. */
   onFault?(error: Error): void;
   /** How long one answer may take before it counts as lost. */
@@ -41,7 +43,7 @@ export type EventStoreDbOptions = EventStoreDbReaderOptions & {
 
 /** The log in EventStoreDB. The server checks the expected revision and appends in one step; that two events
  *  with one id are the same to it is made true by ids that are hashes of the leaf. */
-export function openEventStoreDb(options: EventStoreDbOptions): Promise<EventStore> {
+export function openEventStoreDb(options: EventStoreDbOptions): Promise<EventStore & Erasing> {
   const { streamPrefix: prefix, keys, isSealing = true } = options;
   return withConnection(options, async (connection) => {
     const proposed = options.ledger ?? randomBytes(16).toString("hex");
@@ -61,6 +63,7 @@ export function openEventStoreDb(options: EventStoreDbOptions): Promise<EventSto
       ledger: log.ledger,
       isShared: true,
       ...eventStoreDbReading({ ...options, connection, log, pages, onRead: tips.learn }),
+      ...eventStoreDbErasing({ connection, log, pages, keys }),
       append: appends.append,
       async close() {
         await appends.close();

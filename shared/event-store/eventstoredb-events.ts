@@ -89,7 +89,7 @@ export function encode(ledger: string, event: NewEvent, key: Uint8Array | undefi
   };
 }
 
-/** What a move has put beside the event. */
+/** What a move has put beside the event, or an append after an erasure. */
 function besideOf({ was, erasure }: NewEvent & Partial<MovedEvent>): string {
   const former = was && JSON.stringify(was.map(({ epoch, own }) => [Number(epoch), `${own}`]));
   return (former ? `,"was":${former}` : "") + (erasure ? `,"erasure":${JSON.stringify(erasure)}` : "");
@@ -136,6 +136,9 @@ export function ownPosition({ streamId, revision, position }: ServerEvent): bigi
 /** Whether a position can be one of ours: −1 and 2^64−1 stand for none. */
 export const isOwn = ({ commit, prepare }: ServerPosition): boolean =>
   commit === prepare && commit > 0n && commit < EPOCH;
+
+/** Whether it has content that goes with its stream's key. */
+export const isSealed = ({ kept }: OurEvent): boolean => kept.body === "sealed";
 
 export const leafOf = ({ kept }: OurEvent): string => kept.leaf;
 

@@ -143,7 +143,10 @@ export function openEventStoreDbCopy(options: EventStoreDbReaderOptions) {
           const decoded = await decodeAll(log, page, keys);
           for (const [index, event] of decoded.entries()) {
             const ours = page[index];
-            yield { event, ...(ours ? besideIn(ours) : {}) };
+            const beside = ours ? besideIn(ours) : {};
+            const isErased = event.meta.contentHash !== null && event.content === undefined;
+            const erasure = beside.erasure ?? (isErased ? await keys?.erasureOf(event.stream) : undefined);
+            yield { event, ...beside, ...(erasure ? { erasure } : {}) };
           }
         }
       },

@@ -1,15 +1,24 @@
 import { createCipheriv, createDecipheriv, createSecretKey, randomFillSync } from "node:crypto";
 import type { JsonObject } from "../domain/event.ts";
 import { readJson } from "../verification/read-json.ts";
+import type { Erasure } from "./moved-event.ts";
 
 /** Where the keys are under which content is sealed: one for each stream, 32 random bytes. */
 export interface StreamKeys {
-  /** The stream's key. It is made where there is none, and durable when this resolves. */
-  keyOf(stream: string): Promise<Buffer>;
+  /** The stream's key. It is made where there is none, and durable when this resolves. Where the stream's
+   *  content was erased there is none ever after: why. */
+  keyOf(stream: string): Promise<Buffer | Erasure>;
   /** Those of these streams' keys that there are, looked up together. A key that was removed stays removed:
    *  what was sealed under it is erased. */
   find(streams: readonly string[]): Promise<Map<string, Buffer>>;
+  /** Their keys are gone for good when this resolves, and why is kept in their places. */
+  erase(streams: readonly string[], erasure: Erasure): Promise<void>;
+  /** Why a stream's key is gone; undefined where nobody erased it. */
+  erasureOf(stream: string): Promise<Erasure | undefined>;
 }
+
+/** The keys that there are, for who only reads. */
+export type StreamKeyReader = Pick<StreamKeys, "find" | "erasureOf">;
 
 /** Where content stands. Sealed content cannot be put anywhere else. */
 export type Place = { ledger: string; stream: string; revision: number };

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { NewEvent } from "../domain/event.ts";
+import type { Erasing } from "./erasing.ts";
 import {
   EPOCH,
   type EventStore,
@@ -12,6 +13,7 @@ import {
   UnusableLog,
   VersionConflict,
 } from "./event-store.ts";
+import { openSqliteErasing } from "./sqlite-erasing.ts";
 import { openWakes, sqliteReading } from "./sqlite-event-reader.ts";
 import { isFull, isUntrusted, refusal } from "./sqlite-failures.ts";
 import { lockLog } from "./sqlite-lock.ts";
@@ -47,6 +49,9 @@ type OpenLog = LogFile & Record<"insert" | "at" | "savepoint" | "release", State
 const nextPosition = (db: DatabaseSync): bigint =>
   BigInt(Number(db.prepare("SELECT coalesce(max(position), 0) AS head FROM events").get()?.head)) + 1n;
 
+const diskFailed = (cause: unknown): Error =>
+  new OutcomeUnknown("the disk failed while the log was written", { cause, final: true });
+
 /** How many events one commit takes at most: a group must not hold up its first caller for long. */
 const GROUP_EVENTS = 2000;
 const INSERT = `INSERT INTO events
@@ -58,7 +63,7 @@ const INSERT = `INSERT INTO events
 export function openSqliteEventStore(
   folder: string,
   options: SqliteEventStoreOptions = {},
-): EventStore & { readonly db: DatabaseSync } {
+): EventStore & Erasing & { readonly db: DatabaseSync } {
   const lock = lockLog(folder);
   const open = (): OpenLog => {
     const file = openLogFile(folder, { create: options.ledger ?? randomBytes(16).toString("hex") });
@@ -78,6 +83,7 @@ export function openSqliteEventStore(
   }
   const wakes = openWakes();
   const reading = sqliteReading(() => log, wakes);
+  const erasures = openSqliteErasing({ log: () => log, wake: schedule });
   let next = nextPosition(log.db);
   let queue: Waiting[] = [];
   let scheduled = false;
@@ -153,9 +159,11 @@ export function openSqliteEventStore(
     try {
       log.db.exec("BEGIN IMMEDIATE");
       const answers = group.map(appendOne);
+      const erased = erasures.within(log.db);
       log.db.exec("COMMIT");
-      options.onGroup?.(Number(next - start));
+      if (next > start) options.onGroup?.(Number(next - start));
       for (const answer of answers) answer();
+      erased();
     } catch (error) {
       next = start;
       settle(group, error as Error);
@@ -165,6 +173,7 @@ export function openSqliteEventStore(
 
   /** A commit that failed may still have happened: the file is opened again and asked. */
   function settle(group: readonly Waiting[], error: Error): void {
+    erasures.fail(error);
     try {
       log.db.close();
     } catch {
@@ -184,11 +193,8 @@ export function openSqliteEventStore(
       if (queue.length > 0) schedule();
     } catch (cause) {
       fault = cause as Error;
-      for (const waiting of [...group, ...queue]) {
-        waiting.reject(
-          new OutcomeUnknown("the disk failed while the log was written", { cause, final: true }),
-        );
-      }
+      erasures.close();
+      for (const waiting of [...group, ...queue]) waiting.reject(diskFailed(cause));
       queue = [];
       options.onFault?.(fault);
     }
@@ -205,8 +211,8 @@ export function openSqliteEventStore(
       events += waiting.events.length;
     }
     queue = queue.slice(group.length);
-    if (group.length > 0) commitGroup(group);
-    if (queue.length > 0) schedule();
+    if (group.length > 0 || erasures.isWaiting()) commitGroup(group);
+    if (queue.length > 0 || erasures.isWaiting()) schedule();
   }
 
   function schedule(): void {
@@ -222,13 +228,11 @@ export function openSqliteEventStore(
       return log.db;
     },
     ...reading,
+    ...erasures.erasing,
     append: (stream, expected, events) =>
       new Promise((resolve, reject) => {
         if (closed) return reject(new UnusableLog("the log is closed"));
-        if (fault)
-          return reject(
-            new OutcomeUnknown("the disk failed while the log was written", { cause: fault, final: true }),
-          );
+        if (fault) return reject(diskFailed(fault));
         if (queue.length >= (options.queueMax ?? 10_000))
           return reject(new Overloaded("too many appends are waiting"));
         if (events.length === 0) return reject(new RangeError("an append has at least one event"));
@@ -237,6 +241,7 @@ export function openSqliteEventStore(
       }),
     async close() {
       closed = true;
+      erasures.close();
       while (queue.length > 0) flush();
       if (log.db.isOpen) log.db.close();
       if (lock.isOpen) lock.close();

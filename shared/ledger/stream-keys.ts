@@ -1,26 +1,39 @@
 import { randomBytes } from "node:crypto";
-import { KEY_BYTES, type StreamKeys } from "../event-store/sealed-content.ts";
+import type { Erasure } from "../event-store/moved-event.ts";
+import { KEY_BYTES, type StreamKeyReader, type StreamKeys } from "../event-store/sealed-content.ts";
 import { SecretTaken, type Vault } from "../vault/vault.ts";
 
-/** What the vault calls the key under which a stream's content is sealed. Removing it erases the content. */
+/** What the vault calls the key under which a stream's content is sealed. Without it the content is
+ *  erased. */
 export const contentKeyId = (stream: string): string => `content-${stream}`;
 
+/** How many keys are erased in one transaction of the vault. */
+const ERASED_TOGETHER = 500;
+
+/** What stands in a key's place once it was erased: so nobody makes another, under which older content would
+ *  seem damaged. No key is as long. */
+const erasureText = ({ reason, erasedAt }: Erasure): string => JSON.stringify({ reason, erasedAt });
+const isKey = (secret: Buffer): boolean => secret.length === KEY_BYTES;
+const erasureIn = (secret: Buffer | undefined): Erasure | undefined =>
+  secret && !isKey(secret) ? (JSON.parse(secret.toString()) as Erasure) : undefined;
+
 /** The keys that there are, for who only reads. */
-export const openStreamKeyReader = (vault: Pick<Vault, "findAll">): Pick<StreamKeys, "find"> => ({
+export const openStreamKeyReader = (vault: Pick<Vault, "find" | "findAll">): StreamKeyReader => ({
   async find(streams) {
     const found = await vault.findAll(streams.map(contentKeyId));
     const keys = new Map<string, Buffer>();
     for (const stream of streams) {
       const key = found.get(contentKeyId(stream));
-      if (key) keys.set(stream, key);
+      if (key && isKey(key)) keys.set(stream, key);
     }
     return keys;
   },
+  erasureOf: async (stream) => erasureIn(await vault.find(contentKeyId(stream))),
 });
 
 /** The keys of sealed content, in the vault. What is known in memory is the vault's to say: a key that was
  *  removed must not be remembered here. */
-export function openStreamKeys(vault: Pick<Vault, "find" | "findAll" | "put">): StreamKeys {
+export function openStreamKeys(vault: Pick<Vault, "find" | "findAll" | "put" | "replace">): StreamKeys {
   /** Of several who want a key that is not there yet, one makes it. */
   const making = new Map<string, Promise<Buffer>>();
 
@@ -41,13 +54,24 @@ export function openStreamKeys(vault: Pick<Vault, "find" | "findAll" | "put">): 
   }
 
   return {
-    keyOf(stream) {
+    async keyOf(stream) {
       let key = making.get(stream);
       if (!key) {
         key = make(stream).finally(() => making.delete(stream));
         making.set(stream, key);
       }
-      return key;
+      const found = await key;
+      return erasureIn(found) ?? found;
+    },
+
+    async erase(streams, erasure) {
+      const secret = Buffer.from(erasureText(erasure));
+      for (let from = 0; from < streams.length; from += ERASED_TOGETHER) {
+        const found = await vault.findAll(streams.slice(from, from + ERASED_TOGETHER).map(contentKeyId));
+        // Why it was erased first is what stays.
+        const ids = [...found].flatMap(([id, key]) => (isKey(key) ? [id] : []));
+        if (ids.length > 0) await vault.replace(ids.map((id) => ({ id, secret })));
+      }
     },
 
     ...openStreamKeyReader(vault),

@@ -72,6 +72,22 @@ export async function openVaultTable(postgres: Postgres) {
         [name, channel, notice],
       );
     },
+    /** What these names have now is gone, and the others are told, with the same commit. False, and nothing
+     *  is changed, where the check is another one than was seen. */
+    async replace(entries: readonly SealedEntry[], seen: Buffer): Promise<boolean> {
+      const replaced = await postgres.query(
+        `WITH replaced AS (
+           INSERT INTO vault_entries
+           SELECT * FROM unnest($1::text[], $2::bytea[]) AS put (name, sealed)
+           WHERE EXISTS (${UNCHANGED} $3) ORDER BY name COLLATE "C"
+           ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed RETURNING name
+         )
+         SELECT pg_notify($4, CASE WHEN octet_length(name) > ${NOTICE_BYTES_MAX} THEN '' ELSE name END)
+         FROM replaced`,
+        [entries.map(({ name }) => name), entries.map(({ sealed }) => sealed), seen, channel],
+      );
+      return replaced.length === entries.length;
+    },
     page: (after: string, limit: number): Promise<[string, Buffer][]> =>
       postgres
         .query<SealedEntry>("SELECT * FROM vault_entries WHERE name > $1 ORDER BY name LIMIT $2", [

@@ -118,6 +118,16 @@ export async function openPostgresVault(
       await table.remove(secretName(id));
       forget(secretName(id));
     },
+    async replace(secrets) {
+      if (secrets.length === 0) return;
+      const entries = secrets.map(({ id, secret }) => {
+        const name = secretName(id);
+        return { name, sealed: seal(key, name, secret) };
+      });
+      for (const { name } of entries) forget(name);
+      if (!(await table.replace(entries, check))) await checkUnchanged();
+      for (const { name } of entries) forget(name);
+    },
     async secretOf(name, bytes) {
       const entry = ownName(name);
       const secret = (await read(entry)) ?? (await puts.keep(entry, randomBytes(bytes)));

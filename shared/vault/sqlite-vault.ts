@@ -32,19 +32,34 @@ export function openSqliteVault(
   // Check and insert are one step: of two that put the same id one is first, and both then read what is
   // there.
   const insert = db.prepare("INSERT INTO entries VALUES (?, ?) ON CONFLICT DO NOTHING");
+  const upsert = db.prepare(
+    "INSERT INTO entries VALUES (?, ?) ON CONFLICT DO UPDATE SET sealed = excluded.sealed",
+  );
   const cached = openKeptSecrets(cachedMax);
   const read = openSecretReader(file, cached);
   const puts = openPutQueue({ keep: async (batch) => keepAll(batch) });
 
-  function keepAll(batch: readonly Put[]): Map<string, Buffer> {
+  /** The journal still has the sealed bytes of what was removed. */
+  function emptyJournal(id: string): void {
+    const truncated = db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
+    if (truncated?.busy !== 0) throw new Error(`${path} is being read: ${id} is still in its journal`);
+  }
+
+  function together(run: () => void): void {
     write(() => {
       db.exec("BEGIN IMMEDIATE");
       try {
-        for (const { name, secret } of batch) insert.run(name, seal(key, name, secret));
+        run();
         db.exec("COMMIT");
       } finally {
         if (db.isTransaction) db.exec("ROLLBACK");
       }
+    });
+  }
+
+  function keepAll(batch: readonly Put[]): Map<string, Buffer> {
+    together(() => {
+      for (const { name, secret } of batch) insert.run(name, seal(key, name, secret));
     });
     const kept = new Map<string, Buffer>();
     for (const { name } of batch) {
@@ -80,9 +95,15 @@ export function openSqliteVault(
     async remove(id) {
       cached.delete(secretName(id));
       write(() => db.prepare("DELETE FROM entries WHERE name = ?").run(secretName(id)));
-      // The journal still has the sealed bytes.
-      const truncated = db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
-      if (truncated?.busy !== 0) throw new Error(`${path} is being read: ${id} is still in its journal`);
+      emptyJournal(id);
+    },
+    async replace(secrets) {
+      const entries = secrets.map(({ id, secret }) => ({ name: secretName(id), secret }));
+      for (const { name } of entries) cached.delete(name);
+      together(() => {
+        for (const { name, secret } of entries) upsert.run(name, seal(key, name, secret));
+      });
+      emptyJournal(secrets[0]?.id ?? "nothing");
     },
     async secretOf(name, bytes) {
       const entry = ownName(name);

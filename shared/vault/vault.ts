@@ -22,6 +22,9 @@ export interface Vault {
   /** Gone for good when it resolves: nobody finds it any more, and of a vault in a file not even the
    *  encrypted bytes are left. An id that nobody has: fine. */
   remove(id: string): Promise<void>;
+  /** Other secrets in the places of these, all or none: what was there is gone for good when it resolves, as
+   *  with `remove`, and at no moment is there nothing. */
+  replace(secrets: readonly { id: string; secret: Uint8Array }[]): Promise<void>;
   /** The vault's own secret of that name: made of random bytes when it is first asked for, the same ever
    *  after. */
   secretOf(name: string, bytes: number): Promise<Buffer>;

@@ -101,6 +101,32 @@ export function vaultContract(adapter: string, newPlace: () => Promise<VaultPlac
       await vault.close();
     });
 
+    it("puts other secrets in the places of what it had, all together", async () => {
+      const place = await newPlace();
+      const [vault, other] = [await place.open(), await place.open()];
+      await vault.put("one", "first");
+      await vault.put("two", "second");
+      expect(String(await other.find("one"))).toBe("first");
+      const secret = Buffer.from("another");
+      await vault.replace([
+        { id: "one", secret },
+        { id: "new", secret },
+      ]);
+      await vault.replace([]);
+      for (const [id, is] of [
+        ["one", "another"],
+        ["two", "second"],
+        ["new", "another"],
+      ] as const)
+        expect(String(await vault.find(id))).toBe(is);
+      await expect(vault.put("one", "first")).rejects.toThrow(SecretTaken);
+      await vault.close();
+      await other.close();
+      const after = await place.open();
+      expect(String(await after.find("one"))).toBe("another");
+      await after.close();
+    });
+
     it("does not change what it keeps when a caller changes what it was given", async () => {
       const vault = await openNew();
       const given = Buffer.from("secret");

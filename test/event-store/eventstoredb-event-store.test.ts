@@ -1,35 +1,17 @@
 import { randomBytes } from "node:crypto";
 import { describe, expect, it, onTestFinished } from "vitest";
+import type { Erasing } from "../../shared/event-store/erasing.ts";
 import { type EventStore, Overloaded, UnusableLog } from "../../shared/event-store/event-store.ts";
 import {
   type EventStoreDbOptions,
   openEventStoreDb,
   openEventStoreDbReader,
 } from "../../shared/event-store/eventstoredb-event-store.ts";
-import type { StreamKeys } from "../../shared/event-store/sealed-content.ts";
+import { erasingContract } from "../contracts/erasing.contract.ts";
 import { eventStoreContract } from "../contracts/event-store.contract.ts";
+import { keysInMemory } from "../support/memory-keys.ts";
 import { newStream, sealed, several } from "../support/sealed.ts";
 import { addressOf } from "../support/servers/address-of.ts";
-
-/** Keys as a vault would have them, in memory. */
-function keysInMemory(): StreamKeys & { all: Map<string, Buffer> } {
-  const all = new Map<string, Buffer>();
-  return {
-    all,
-    async keyOf(stream) {
-      const key = all.get(stream) ?? randomBytes(32);
-      all.set(stream, key);
-      return key;
-    },
-    async find(streams) {
-      return new Map(
-        streams
-          .flatMap((stream) => [[stream, all.get(stream) ?? Buffer.alloc(0)] as const])
-          .filter(([, key]) => key.length > 0),
-      );
-    },
-  };
-}
 
 const newPrefix = (): string => `t${randomBytes(8).toString("hex")}.`;
 
@@ -37,7 +19,9 @@ const keys = keysInMemory();
 /** Under which prefix a store was opened, so that it can be opened again. */
 const prefixes = new WeakMap<EventStore, string>();
 
-async function opened(options: Partial<EventStoreDbOptions> = {}): Promise<EventStore & { prefix: string }> {
+type Opened = EventStore & Erasing & { prefix: string };
+
+async function opened(options: Partial<EventStoreDbOptions> = {}): Promise<Opened> {
   const prefix = options.streamPrefix ?? newPrefix();
   const url = options.url ?? (await addressOf("eventstoredb"));
   const store = await openEventStoreDb({ keys, ...options, url, streamPrefix: prefix });
@@ -58,7 +42,32 @@ eventStoreContract("eventstoredb", () => opened(), {
   ],
 });
 
+erasingContract("eventstoredb", () => opened(), {
+  together: "stream",
+  async reopen(store) {
+    await store.close();
+    return opened({ streamPrefix: prefixes.get(store) ?? "" });
+  },
+});
+
 describe("a log in EventStoreDB", () => {
+  it("erases nothing that was not sealed, and says so beforehand", async () => {
+    const store = await opened({ isSealing: false });
+    const stream = newStream();
+    const [first, second] = sealed(store.ledger, stream, [{ content: { n: 1 } }, { content: { n: 2 } }]);
+    await store.append(stream, 0, first ? [first] : []);
+    const sealing = await opened({ streamPrefix: store.prefix });
+    await sealing.append(stream, 1, second ? [second] : []);
+    const events = await Array.fromAsync(sealing.read(stream));
+    const together = await Promise.all(events.map((event) => sealing.erasedWith(event)));
+    expect(together.map((each) => each.map(({ content }) => content?.n))).toEqual([[], [2]]);
+    await sealing.erase(events, { reason: "retention", erasedAt: "2026-02-03T04:05:06.007Z" });
+    const left = (await Array.fromAsync(sealing.read(stream))).map(({ content }) => content);
+    expect(left).toEqual([{ n: 1 }, undefined]);
+    const why = await Promise.all(events.map((event) => sealing.erasureOf(event)));
+    expect(why.map((each) => each?.reason)).toEqual([undefined, "retention"]);
+  });
+
   it("has one ledger, which stays the same when it is opened again", async () => {
     const store = await opened();
     expect(store.ledger).toMatch(/^[0-9a-f]{32}$/);
@@ -138,7 +147,7 @@ describe("a log in EventStoreDB", () => {
         0,
         sealed(store.ledger, stream, [{ data: { a: 1 }, content: { text: "b" } }]),
       );
-    keys.all.delete(gone);
+    keys.lose(gone);
     const [event] = await Array.fromAsync(store.read(gone));
     expect(event?.data).toEqual({ a: 1 });
     expect(event).not.toHaveProperty("content");
@@ -155,7 +164,7 @@ describe("a log in EventStoreDB", () => {
     await sealing.append(stream, 1, second ? [second] : []);
     const contents = (await Array.fromAsync(store.read(stream))).map(({ content }) => content);
     expect(contents).toEqual([{ n: 1 }, { n: 2 }]);
-    expect(keys.all.has(stream)).toBe(true);
+    expect(keys.has(stream)).toBe(true);
   });
 });
 

@@ -37,7 +37,7 @@ function stored(event: NewEvent, sealing: Buffer | undefined, extra: Partial<Ser
   };
 }
 
-async function readBack(event: ServerEvent, found: StreamKeys | "none" = keys) {
+async function readBack(event: ServerEvent, found: Pick<StreamKeys, "find"> | "none" = keys) {
   const mine = ours(log, event);
   return mine && (await decodeAll(log, [mine], found === "none" ? undefined : found))[0];
 }

@@ -5,11 +5,31 @@ import {
   openSqliteEventStore,
   type SqliteEventStoreOptions,
 } from "../../shared/event-store/sqlite-event-store.ts";
+import { erasingContract } from "../contracts/erasing.contract.ts";
 import { eventStoreContract } from "../contracts/event-store.contract.ts";
 import { newStream, sealed, several } from "../support/sealed.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 eventStoreContract("sqlite", async () => openSqliteEventStore(temporaryFolder()));
+
+/** In which folder a store was opened, so that it can be opened again. */
+const folders = new WeakMap<object, string>();
+
+erasingContract(
+  "sqlite",
+  async () => {
+    const { store, folder } = opened();
+    folders.set(store, folder);
+    return store;
+  },
+  {
+    together: "event",
+    async reopen(store) {
+      await store.close();
+      return opened({}, folders.get(store)).store;
+    },
+  },
+);
 
 function opened(options: SqliteEventStoreOptions = {}, folder = temporaryFolder()) {
   const store = openSqliteEventStore(folder, options);

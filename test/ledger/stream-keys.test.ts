@@ -1,22 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { contentKeyId, openStreamKeys } from "../../shared/ledger/stream-keys.ts";
 import { SecretTaken } from "../../shared/vault/vault.ts";
-
-/** As much of a vault as keys need: the first secret of an id stays. */
-function vaultInMemory() {
-  const all = new Map<string, Buffer>();
-  return {
-    find: async (id: string) => all.get(id),
-    findAll: async (ids: readonly string[]) =>
-      new Map(ids.flatMap((id) => [all.get(id)].flatMap((key) => (key ? [[id, key] as const] : [])))),
-    async put(id: string, secret: Uint8Array | string) {
-      const known = all.get(id);
-      if (known && Buffer.compare(known, Buffer.from(secret)) !== 0) throw new SecretTaken(id);
-      all.set(id, Buffer.from(secret));
-    },
-    remove: (id: string) => all.delete(id),
-  };
-}
+import { vaultInMemory } from "../support/memory-keys.ts";
 
 describe("the keys of sealed content", () => {
   it("are made once for each stream, and are in the vault before they are used", async () => {
@@ -80,5 +65,36 @@ describe("the keys of sealed content", () => {
     await expect(keys.keyOf("run-1")).rejects.toThrow("the vault is away");
     await expect(keys.keyOf("run-1")).rejects.toThrow(SecretTaken);
     expect(await keys.keyOf("run-1")).toEqual(await vault.find(contentKeyId("run-1")));
+  });
+
+  it("that were erased stay so, whoever asks for one: no other is made", async () => {
+    const vault = vaultInMemory();
+    const keys = openStreamKeys(vault);
+    const erasure = { reason: "retention", erasedAt: "2026-02-03T04:05:06.007Z" };
+    await Promise.all(["run-1", "run-2"].map(keys.keyOf));
+    await keys.erase(["run-1", "run-3"], erasure);
+    await keys.erase(["run-1"], { ...erasure, reason: "asked" });
+    for (const each of [keys, openStreamKeys(vault)]) {
+      expect(await each.keyOf("run-1")).toEqual(erasure);
+      expect([...(await each.find(["run-1", "run-2"])).keys()]).toEqual(["run-2"]);
+      expect(await each.erasureOf("run-1")).toEqual(erasure);
+      expect(await each.erasureOf("run-2")).toBeUndefined();
+      expect(await each.erasureOf("run-3")).toBeUndefined();
+    }
+  });
+
+  it("that are erased while another process makes one are erased there too", async () => {
+    const vault = vaultInMemory();
+    const erasure = { reason: "retention", erasedAt: "2026-02-03T04:05:06.007Z" };
+    const [one, other] = [openStreamKeys(vault), openStreamKeys({ ...vault, find: lateFind })];
+    const key = await one.keyOf("run-1");
+    let asked = 0;
+    /** It saw no key yet; when it comes to put its own there was one, which is erased by now. */
+    async function lateFind(id: string) {
+      return asked++ === 0 ? undefined : vault.find(id);
+    }
+    await one.erase(["run-1"], erasure);
+    expect(await other.keyOf("run-1")).toEqual(erasure);
+    expect(key).toHaveLength(32);
   });
 });

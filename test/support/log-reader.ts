@@ -28,7 +28,7 @@ async function openFile(folder: string): Promise<LogReader> {
 }
 
 /** Events are counted, not read. */
-const noKeys = { keyOf: async () => Buffer.alloc(32), find: async () => new Map<string, Buffer>() };
+const noKeys = { find: async () => new Map<string, Buffer>(), erasureOf: async () => undefined };
 
 async function openServersLog(folder: string): Promise<LogReader> {
   const url = await addressOf("eventstoredb");
