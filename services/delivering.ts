@@ -11,6 +11,7 @@ import { openDispatcher } from "./dispatcher/dispatcher.ts";
 import { type KnownHealth, openHealth } from "./dispatcher/health.ts";
 import { openHistories } from "./dispatcher/histories.ts";
 import { openPoster } from "./dispatcher/post.ts";
+import type { ProxyFailed } from "./dispatcher/proxy-faults.ts";
 import type { Parts } from "./parts.ts";
 import { processName } from "./storage.ts";
 
@@ -34,11 +35,17 @@ type Deps = Pick<Parts, Shared> & {
 /** The dispatcher with all that it stands on in this process. */
 export async function openDelivering(deps: Deps) {
   const { config, ledger, vault, rows, progress, clock, log, fault, metrics, endpoints, from } = deps;
+  const onProxyFault = fault("proxy.faulted");
+  const onFailed = (error: ProxyFailed) => {
+    metrics.proxyFailures.inc({ failure: error.failure });
+    onProxyFault(error);
+  };
   const poster = openPoster({
     allow: parseAllowList(config.webhookAllow),
     socketsMax: config.limits.inFlightMax * 2,
     socketsPerOriginMax: config.limits.inFlightPerEndpointMax * 4,
     onOpened: () => metrics.openedConnections.inc(),
+    ...(config.webhookProxy ? { proxy: { ...config.webhookProxy, now: clock.now, onFailed } } : {}),
   });
   const ready = async (until: AbortSignal) => void (await progress.caughtUp(from, until));
   const onFault = fault("delivery.faulted");
@@ -72,6 +79,7 @@ export async function openDelivering(deps: Deps) {
       return parseCustomHeaders(kept.toString());
     },
     post: poster.post,
+    heldUntilMs: poster.heldUntilMs,
     random: Math.random,
     onAttempt(attempted) {
       inNumbers.attempted(attempted);

@@ -64,7 +64,7 @@ describe("README.md", () => {
 
   it("names every variable there is, and no other", () => {
     const { limits, webhookAllow: _, isLoopback: __, ...general } = parseConfig({});
-    const optional = ["firstKey", "secretsKey", "secretsKeyNext", "webhookAllow"];
+    const optional = ["firstKey", "secretsKey", "secretsKeyNext", "webhookAllow", "webhookProxy"];
     const settings = [...Object.keys(general), ...Object.keys(limits), ...optional];
     const names = settings.map((name) => `RUNLEDGER_${name.replace(/[A-Z]/g, "_$&").toUpperCase()}`);
     expect(new Set(readme.match(/RUNLEDGER_[A-Z_]+[A-Z]/g))).toEqual(new Set(names));

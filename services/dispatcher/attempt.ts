@@ -20,6 +20,8 @@ const AGAIN_MS = 1000;
  *  that is followed by another. */
 export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal): Promise<Next> {
   const { ledger, clock } = deps;
+  const nextAttemptAtMs = deps.heldUntilMs?.(deps.endpoints.current(due.endpoint)?.url ?? "") ?? 0;
+  if (nextAttemptAtMs > clock.now()) return { nextAttemptAtMs, position: due.position };
   const fold = due.fresh ? undefined : await ledger.find<Delivery>(due.delivery);
   const state = fold?.state ?? unknownDelivery;
   if (state.status !== "open") return DONE;
@@ -119,6 +121,11 @@ async function make(
   );
   // Cut short by us: its outcome is unknown.
   if (signal.aborted && outcome.outcome !== "delivered") return DONE;
+  // Nobody's but the operator's: it stays without an outcome, and the next one is at the same step.
+  if (outcome.proxyFailure) {
+    const heldMs = deps.heldUntilMs?.(endpoint.url ?? "") ?? 0;
+    return { nextAttemptAtMs: Math.max(heldMs, clock.now() + AGAIN_MS), position: started };
+  }
   await challenged(deps, event, endpoint, outcome);
   return await responded(deps, due, {
     number,

@@ -46,6 +46,9 @@ export type AttemptDeps = {
   /** Where an attempt was recorded, before it is sent. */
   onStarted(position: bigint): void;
   post(request: PostRequest, signal: AbortSignal): Promise<Outcome>;
+  /** Until when nothing can be sent there, for a reason that is not the receiver's: epoch milliseconds; 0, or
+   *  absent, for now. */
+  heldUntilMs?(url: string): number;
   random(): number;
   onAttempt(attempted: Attempted): void;
 };

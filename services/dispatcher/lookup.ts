@@ -7,6 +7,9 @@ export class BlockedTarget extends Error {
   readonly code = "EBLOCKED";
 }
 
+/** We have waited long enough. */
+export class TookTooLong extends Error {}
+
 export type Resolve = (
   hostname: string,
   options: LookupOptions & { all: true },

@@ -1,6 +1,7 @@
 import type { Answer } from "./answer.ts";
-import { type Phase, TookTooLong } from "./connections.ts";
-import { BlockedTarget } from "./lookup.ts";
+import type { Phase } from "./connections.ts";
+import { BlockedTarget, TookTooLong } from "./lookup.ts";
+import { ProxyFailed, type ProxyFailure } from "./proxy-faults.ts";
 
 /** What became of one attempt. */
 export type Outcome = {
@@ -17,6 +18,8 @@ export type Outcome = {
     | "blocked"
     | "too_large"
     | "unknown";
+  /** How the proxy failed, where no receiver can be blamed: then this is no outcome of an attempt at all. */
+  proxyFailure?: ProxyFailure;
   httpStatus?: number;
   /** The header as it came. */
   retryAfter?: string;
@@ -49,11 +52,15 @@ const isWhole = ({ response }: Answer): boolean =>
  *  counts only with the end of its answer: until then the receiver has not finished accepting. */
 export function failed(error: Error, phase: Phase, answer: Answer, durationMs: number): Outcome {
   const status = answer.response?.statusCode;
+  if (error instanceof ProxyFailed) return withoutReceiver(error, durationMs);
   // What a receiver sends after a whole answer, or does to its connection, is no part of the answer.
   if (isWhole(answer)) return answered(answer, durationMs);
   if (status !== undefined && !isSuccess(status)) return said("http_error", answer, durationMs);
   return said(wordFor(error, phase, status !== undefined), answer, durationMs);
 }
+
+const withoutReceiver = ({ word, failure }: ProxyFailed, durationMs: number): Outcome =>
+  word ? { outcome: word, durationMs } : { outcome: "unknown", proxyFailure: failure, durationMs };
 
 function said(outcome: OutcomeWord, { response, bytes, excerpt }: Answer, durationMs: number): Outcome {
   if (!response) return { outcome, durationMs };

@@ -4,7 +4,8 @@ import type { Socket } from "node:net";
 import { defaultPolicy } from "../../shared/domain/endpoint/defaults.ts";
 import { version } from "../../shared/platform/version.ts";
 import { openAnswer } from "./answer.ts";
-import { type ConnectionOptions, type Connections, openConnections, TookTooLong } from "./connections.ts";
+import { type ConnectionOptions, type Connections, openConnections } from "./connections.ts";
+import { TookTooLong } from "./lookup.ts";
 import { answered, failed, type Outcome } from "./outcome.ts";
 import { openTargets, type Target } from "./targets.ts";
 
@@ -73,6 +74,12 @@ export function openPoster(options: PosterOptions) {
         ? { outcome: "reset", durationMs: performance.now() - startMs }
         : second;
     },
+    /** Until when nothing is to be sent there, because the proxy does not let us through: epoch milliseconds,
+     *  0 for now. */
+    heldUntilMs(url: string): number {
+      const target = targetOf(url);
+      return target ? connections.heldUntilMs(target.name) : 0;
+    },
     close: (): void => connections.close(),
   };
 }
@@ -115,7 +122,8 @@ type Agents = { http: Agent; https: Agent };
  *  does not end in time was no answer. */
 function send(agents: Agents, sending: Sending, connection: string): Promise<Outcome | "connection_lost"> {
   return new Promise((resolve) => {
-    const { connections, receivedBefore, signal, cuts, startMs } = sending;
+    const { connections, receivedBefore, signal, cuts, startMs, target } = sending;
+    const { name } = target;
     const answer = openAnswer();
     const sent = open(agents, sending, connection);
     let socket: Socket | undefined;
@@ -141,17 +149,20 @@ function send(agents: Agents, sending: Sending, connection: string): Promise<Out
       sent.destroy();
     };
     const cut = () => stop(new Error("the sender stops"));
-    const clocks = openClocks(sending, () => stop(new TookTooLong("the receiver took too long")));
+    const tooLate = () =>
+      stop((!socket && connections.late(name)) || new TookTooLong("the receiver took too long"));
+    const clocks = openClocks(sending, tooLate);
 
     cuts?.add(cut);
     sent.on("error", fail);
     sent.once("socket", (given) => {
       socket = given;
       if (connections.phaseOf(given) === "open") clocks.connected();
-      else given.once(sending.target.isSecure ? "secureConnect" : "connect", clocks.connected);
+      else given.once(target.isSecure ? "secureConnect" : "connect", clocks.connected);
     });
     sent.once("response", (response) => {
       clocks.responded();
+      connections.proven(name);
       response.on("error", fail);
       answer.begin(response, () => {
         end();

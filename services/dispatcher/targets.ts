@@ -6,8 +6,10 @@ const HEADER_BYTES_MAX = 16 * 1024;
 /** URLs that are remembered. */
 const TARGETS_MAX = 10_000;
 
-/** Where a request goes. */
-export type Target = { isSecure: boolean; host: string; to: RequestOptions };
+/** Where a request goes; `name` is the same for all that go to the same host and port. */
+export type Target = { isSecure: boolean; name: string; host: string; to: RequestOptions };
+
+export const targetName = (host: string, port: number): string => `${host.toLowerCase()}:${port}`;
 
 /** What a URL says is worked out once: it takes longer than to send to it. What its name stands for is
  *  judged at each connection. */
@@ -32,5 +34,7 @@ function sendable(url: URL): Target {
     path: path ?? "/",
     ...(port ? { port } : {}),
   };
-  return { isSecure: url.protocol === "https:", host: url.host, to };
+  const isSecure = url.protocol === "https:";
+  const name = targetName(to.hostname, Number(port || (isSecure ? 443 : 80)));
+  return { isSecure, name, host: url.host, to };
 }

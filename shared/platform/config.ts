@@ -3,7 +3,7 @@ import { z } from "zod";
 import { Engines, type EnginesConfig, engineProblems, engines, enginesOf } from "./engines.ts";
 import { StartupError } from "./errors.ts";
 import { LOG_LEVELS } from "./log.ts";
-import { apiKey, cidrs, folder, host, integer, isLoopback, key32, oneOf, origins } from "./variables.ts";
+import { apiKey, cidrs, folder, host, integer, isLoopback, key32, oneOf, origins, proxy } from "./variables.ts";
 
 const PREFIX = "RUNLEDGER_";
 const KIB = 1024;
@@ -49,6 +49,7 @@ const general = {
   /** What the vault is sealed under by `npm run reseal`. */
   secretsKeyNext: key32.optional(),
   webhookAllow: cidrs.optional(),
+  webhookProxy: proxy.optional(),
   corsOrigins: origins.default([]),
   shutdownMs: integer(0, DAY_MS).default(10_000),
   logLevel: oneOf(LOG_LEVELS).default("info"),
@@ -73,7 +74,10 @@ const settings = new Map(
 );
 /** Of these no value is ever shown. */
 const SECRET = new Set(
-  ["firstKey", "secretsKey", "secretsKeyNext", "eventStoreUrl", "postgresUrl", "kafkaPassword"].map(nameOf),
+  [
+    ...["firstKey", "secretsKey", "secretsKeyNext", "webhookProxy"],
+    ...["eventStoreUrl", "postgresUrl", "kafkaPassword"],
+  ].map(nameOf),
 );
 
 type Environment = Readonly<Record<string, string | undefined>>;

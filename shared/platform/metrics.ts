@@ -67,6 +67,11 @@ export function openMetrics() {
       "delivery_connections_opened_total",
       "Connections opened to receivers: attempts beyond those went over kept ones.",
     ),
+    proxyFailures: counter(
+      "webhook_proxy_failures_total",
+      "Attempts that ended at the proxy, by how it failed, for which no receiver was blamed.",
+      ["failure"],
+    ),
     healthSteps: counter("endpoint_health_steps_total", "Steps of endpoints' health, by what was recorded.", [
       "step",
     ]),

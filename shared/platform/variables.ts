@@ -76,6 +76,28 @@ export const address = (...schemes: readonly string[]) =>
       : undefined,
   );
 
+/** A proxy that is asked by CONNECT; `authorization` is what it is shown. A name and a password that a URL
+ *  could not hold are percent-encoded. */
+export const proxy = variable("http://host:port, or http://user:password@host:port", (text) => {
+  const [, user, password = "", name = "", port = ""] =
+    /^http:\/\/(?:([^:@/\s]+)(?::([^@/\s]*))?@)?(\[[\da-f:.]+\]|[^[\]:@/?#\s]+):(\d{1,5})\/?$/i.exec(text) ??
+    [];
+  const host = name.replace(/^\[(.*)\]$/, "$1");
+  const isHost = isIP(host) !== 0 || HOST_NAME.test(host);
+  const credentials = user === undefined ? "" : decoded(`${user}:${password}`);
+  if (!isHost || Number(port) < 1 || Number(port) > 65_535 || credentials === undefined) return undefined;
+  const authorization = `Basic ${Buffer.from(credentials).toString("base64")}`;
+  return { host, port: Number(port), ...(credentials === "" ? {} : { authorization }) };
+});
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
 export const brokers = list("hosts with their ports, like kafka-1:9092", (item) => {
   const [, name = "", port = ""] = /^(?:\[(?=.*:))?([^[\]]+?)\]?:(\d{1,5})$/.exec(item) ?? [];
   return (isIP(name) !== 0 || HOST_NAME.test(name)) && Number(port) > 0 && Number(port) < 65_536;

@@ -4,6 +4,7 @@ import { parseConfig } from "../../shared/platform/config.ts";
 import { StartupError } from "../../shared/platform/errors.ts";
 
 const SECRET = `${"S3cret".repeat(7)}x`;
+const basic = (text: string): string => `Basic ${Buffer.from(text).toString("base64")}`;
 const KEY = `rl_default_abcdefghij_${SECRET}`;
 
 /** The line that a person reads who starts it with these variables. */
@@ -79,6 +80,18 @@ describe("the configuration", () => {
     ],
     ["RUNLEDGER_WEBHOOK_ALLOW", "10.0.0.0/8, fd00::/8", { webhookAllow: ["10.0.0.0/8", "fd00::/8"] }],
     ["RUNLEDGER_WEBHOOK_ALLOW", "", { webhookAllow: [] }],
+    ["RUNLEDGER_WEBHOOK_PROXY", "http://proxy:3128", { webhookProxy: { host: "proxy", port: 3128 } }],
+    ["RUNLEDGER_WEBHOOK_PROXY", "http://[::1]:80/", { webhookProxy: { host: "::1", port: 80 } }],
+    [
+      "RUNLEDGER_WEBHOOK_PROXY",
+      "http://me:p%40ss%3A%2Fw%C3%B6rd@10.0.0.1:3128",
+      { webhookProxy: { host: "10.0.0.1", port: 3128, authorization: basic("me:p@ss:/wörd") } },
+    ],
+    [
+      "RUNLEDGER_WEBHOOK_PROXY",
+      "http://me@proxy.example:3128",
+      { webhookProxy: { host: "proxy.example", port: 3128, authorization: basic("me:") } },
+    ],
     [
       "RUNLEDGER_CORS_ORIGINS",
       "https://a.example, http://b:3000",
@@ -177,6 +190,29 @@ describe("a bad value is refused with what it must be", () => {
         KEY.replaceAll("_", "-"),
       ],
       "rl_<workspace",
+    ],
+    [
+      "RUNLEDGER_WEBHOOK_PROXY",
+      [
+        "",
+        "proxy:3128",
+        "http://proxy",
+        "https://proxy:3128",
+        "socks5://proxy:1080",
+        "http://:3128",
+        "http://proxy:0",
+        "http://proxy:65536",
+        "http://proxy:3128/path",
+        "http://proxy:3128?a",
+        `http://:${SECRET}@proxy:3128`,
+        `http://u:${SECRET}@@proxy:3128`,
+        `http://u:${SECRET}%@proxy:3128`,
+        `http://u:${SECRET}/x@proxy:3128`,
+        `http://u:${SECRET}@::1:3128`,
+        `http://u:${SECRET}@[x]:3128`,
+        `http://u:${SECRET}@999.1.1.1:3128`,
+      ],
+      "http://host:port, or http://user:password@host:port",
     ],
     ["RUNLEDGER_SECRETS_KEY_NEXT", ["ab".repeat(31)], "32 bytes in base64, or as 64 hex digits"],
     [
