@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { RecordedEvent } from "../../shared/domain/event.ts";
+import { Instant, type RecordedEvent } from "../../shared/domain/event.ts";
 import { checkPosition } from "../../shared/ledger/epochs.ts";
 import { eventJson } from "../../shared/ledger/event-json.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
@@ -8,12 +8,14 @@ import { Problem } from "../../shared/platform/errors.ts";
 import { kindOf } from "../../shared/verification/ids.ts";
 import { eventExample } from "./examples.ts";
 import { parsePosition } from "./headers.ts";
+import { lastBefore } from "./replay-range.ts";
 import { answer, type Route, route } from "./route.ts";
 import { EventJson, readsContent } from "./run-json.ts";
-import { minPositionQuery, Position, pageSizeQuery } from "./views.ts";
+import { minPositionQuery, Position, pageSizeQuery, requireLive, type Views } from "./views.ts";
 
 export type FeedDeps = {
   ledger: Ledger;
+  views: Views;
   clock: Clock;
   pageSizeMax: number;
   /** Resolves when the log may have grown, or when aborted. */
@@ -28,6 +30,7 @@ const SCANNED_MAX = 20_000;
 const query = (pageSizeMax: number) =>
   z.strictObject({
     after: Position.optional(),
+    since: Instant.optional().describe("In place of `after`: what was recorded then or since."),
     pageSize: pageSizeQuery(pageSizeMax),
     ...minPositionQuery,
     type: z
@@ -57,11 +60,10 @@ export function feedRoute(deps: FeedDeps): Route {
     permission: "events:read",
     request: { query: query(pageSizeMax) },
     responses: { 200: z.strictObject({ items: z.array(EventJson), next: z.string(), hasMore: z.boolean() }) },
-    problems: ["position_moved", "position_unknown"],
+    problems: ["position_moved", "position_unknown", "views_rebuilding"],
     example: { answer: { items: [eventExample], next: eventExample.position, hasMore: false } },
     async handle({ query, principal, request }) {
-      const after = parsePosition(query.after ?? "0") ?? 0n;
-      await checkAfter(ledger, after);
+      const after = await beginning(deps, principal.workspace, query);
       const types = query.type && new Set(query.type);
       const wanted = (event: RecordedEvent) =>
         event.meta.workspace === principal.workspace &&
@@ -85,6 +87,23 @@ export function feedRoute(deps: FeedDeps): Route {
       }
     },
   });
+}
+
+/** What the first page is behind. */
+async function beginning(
+  deps: FeedDeps,
+  workspace: string,
+  asked: { after?: string | undefined; since?: string | undefined },
+) {
+  const { after, since } = asked;
+  if (since === undefined) {
+    const position = parsePosition(after ?? "0") ?? 0n;
+    await checkAfter(deps.ledger, position);
+    return position;
+  }
+  if (after !== undefined) throw new Problem("invalid_query", "since: is in place of after");
+  requireLive(deps.views);
+  return lastBefore(deps, workspace, Date.parse(since));
 }
 
 async function checkAfter({ store }: Ledger, after: bigint): Promise<void> {

@@ -56,16 +56,16 @@ async function placeOf(deps: Deps, workspace: string, asked: Asked, { isEnd }: {
   throw new Problem("position_moved", detail, { position: `${checked.position}` });
 }
 
-/** The last event of a run that was recorded before an instant, by the log's own clock, which never goes
- *  back; 0 where there is none. The views say near which run's creation it is, the log says the rest. */
-async function lastBefore({ ledger, views }: Deps, workspace: string, instantMs: number) {
+/** The last event that was recorded before an instant, by the log's own clock, which never goes back; 0 where
+ *  there is none. The views say near which run's creation it is, the log says the rest. */
+export async function lastBefore({ ledger, views }: Deps, workspace: string, instantMs: number) {
   const scope = { workspace, list: "runs" };
   const columns = { position: "createdPosition", clock: "createdClockMs" };
   const first = await views.rows.firstPosition(runsView, scope, columns, instantMs);
   const until = first === undefined ? {} : { until: first - 1n };
   const before = await views.rows.list<RunRow>(runsView, { where: scope, ...until, limit: 1 });
   let last: StorePosition = before.rows[0]?.createdPosition ?? 0n;
-  for await (const { meta, position } of ledger.store.readAll(last, { kind: "run" })) {
+  for await (const { meta, position } of ledger.store.readAll(last)) {
     if (Date.parse(meta.recordedAt) >= instantMs) break;
     last = position;
   }

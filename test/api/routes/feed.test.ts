@@ -74,6 +74,27 @@ describe("the feed", () => {
     expect(types((await feed(server, "type=ledger.created")).body)).toEqual([]);
   });
 
+  it("begins with a time instead of a position, with whatever was recorded then or since", async () => {
+    const clock = manualClock(Date.UTC(2026, 0, 1));
+    const server = await openTestServer({ clock });
+    const ids: string[] = [];
+    for (let minute = 0; minute < 3; minute++) {
+      ids.push((await server.create({})).body.run.id);
+      await server.post("/v1/webhook-endpoints", { url: "https://example.com/", status: "disabled" });
+      await clock.advance(60_000);
+    }
+    const since = async (time: string, more = "") =>
+      (await feed(server, `since=${time}${more}`)).body.items.map(({ stream }) => stream);
+    expect(await since("2026-01-01T00:00:00Z")).toEqual(ids);
+    expect(await since("2026-01-01T01:01:00%2B01:00")).toEqual(ids.slice(1));
+    expect(await since("2026-01-01T00:01:00.001Z")).toEqual(ids.slice(2));
+    expect(await since("2026-01-01T00:01:00.001Z", "&type=endpoint.created")).toHaveLength(1);
+    expect(await since("2099-01-01T00:00:00Z")).toEqual([]);
+    expect(await since("1999-01-01T00:00:00Z", "&pageSize=2")).toEqual(ids.slice(0, 2));
+    for (const query of ["since=yesterday", "since=2026-01-01", "since=2026-01-01T00:00:00Z&after=0"])
+      expect(await feed(server, query)).toMatchObject({ status: 400, body: { code: "invalid_query" } });
+  });
+
   it("waits for an event when there is none, and wakes as soon as there is", async () => {
     const clock = manualClock();
     const server = await openTestServer({ clock });
