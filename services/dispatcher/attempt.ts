@@ -1,3 +1,4 @@
+import { urgencies } from "../../projections/deliveries/deliveries.table.ts";
 import { type Delivery, unknownDelivery } from "../../shared/domain/delivery/delivery.ts";
 import type { EndpointVersion } from "../../shared/domain/endpoint/history.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
@@ -25,6 +26,9 @@ export async function attempt(deps: AttemptDeps, due: Due, signal: AbortSignal):
   const fold = due.fresh ? undefined : await ledger.find<Delivery>(due.delivery);
   const state = fold?.state ?? unknownDelivery;
   if (state.status !== "open") return DONE;
+  // It was asked for since it was queued: it goes after what is owed by itself.
+  if (state.requestedBy !== null && due.urgency < urgencies.requested)
+    return { nextAttemptAtMs: clock.now() };
   const endpoint = served(deps, due);
   if (!endpoint) return DONE;
   const rendered = await deps.render(due, state);

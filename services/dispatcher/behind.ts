@@ -18,6 +18,7 @@ export function openBehind(most: number) {
 
   return {
     has: (delivery: string): boolean => firsts.has(delivery),
+    size: (): number => firsts.size,
     wait(first: string, due: Due): void {
       if (firsts.has(due.delivery) || firsts.size >= most) return;
       firsts.set(due.delivery, first);

@@ -237,6 +237,15 @@ export function openDispatcher(deps: DispatcherDeps) {
      *  start. */
     cut: (): void => stopping.abort(),
     inFlight: lanes.inFlight,
+    /** What it has in mind beside what is in the log: nothing of it is left once nothing is owed. */
+    remembers: () => ({
+      inFlight: lanes.inFlight(),
+      queued: lanes.queued(),
+      behind: behind.size(),
+      repeats: repeats.size,
+      started: started.size,
+      looks: looks.size(),
+    }),
   };
 }
 

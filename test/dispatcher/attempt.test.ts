@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { urgencies } from "../../projections/deliveries/deliveries.table.ts";
 import { deliveryId } from "../../projections/deliveries/deliveries.ts";
 import { attempt } from "../../services/dispatcher/attempt.ts";
 import type { AttemptDeps, Attempted } from "../../services/dispatcher/attempting.ts";
@@ -272,8 +273,8 @@ describe("an attempt", () => {
     expect(await state()).toMatchObject({ status: "cancelled" });
   });
 
-  it("is cancelled by its receiver though it was cancelled once, and asked for again", async () => {
-    const { go, clock, ledger, due, endpoint, history, state } = await oneDue([
+  it("is cancelled by its receiver though it was cancelled once, and goes last once asked for again", async () => {
+    const { go, clock, ledger, due, endpoint, history, state, sent } = await oneDue([
       failed,
       { ...failed, directive: "abort" },
     ]);
@@ -304,6 +305,10 @@ describe("an attempt", () => {
       reason: "resend",
     });
     await clock.advance(1000);
+    // Who queued it before it was asked for would send it before what is owed by itself.
+    expect(await go()).toEqual({ nextAttemptAtMs: clock.now() });
+    expect(sent).toHaveLength(1);
+    due.urgency = urgencies.requested;
     await go();
     expect((await history()).map(([type]) => type)).toEqual([
       "attempted",
