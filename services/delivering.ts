@@ -1,6 +1,7 @@
 import { listEndpointHealth } from "../projections/endpoint-health/endpoint-health.table.ts";
 import type { EndpointHistory } from "../shared/domain/endpoint/history.ts";
 import type { RecordedEvent } from "../shared/domain/event.ts";
+import { keepsExcerpt } from "../shared/platform/excerpt-days.ts";
 import { parseCustomHeaders } from "../shared/webhooks/custom-headers.ts";
 import { parseAllowList } from "../shared/webhooks/targets.ts";
 import { openDeliveryMetrics } from "./delivery-metrics.ts";
@@ -81,6 +82,7 @@ export async function openDelivering(deps: Deps) {
     post: poster.post,
     heldUntilMs: poster.heldUntilMs,
     random: Math.random,
+    keepsExcerpt: (outcome) => keepsExcerpt(config.excerptDays, outcome),
     onAttempt(attempted) {
       inNumbers.attempted(attempted);
       const { timing: _, ...said } = attempted;

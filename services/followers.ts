@@ -7,6 +7,7 @@ import { openLag } from "./lag.ts";
 import { openMovingParents } from "./moving-parents.ts";
 import type { Parts } from "./parts.ts";
 import { openReplaying } from "./replaying.ts";
+import { openRetaining } from "./retaining.ts";
 import { openRetiredSecrets } from "./retired-secrets.ts";
 
 /** What takes the log's events, in their order, as this process reads them. */
@@ -47,6 +48,8 @@ export async function openFollowers(deps: Parts) {
     ? await openDelivering({ ...deps, endpoints, from: next })
     : undefined;
   if (delivering) sinks.add(delivering);
+
+  const retaining = does.has("dispatcher") ? await openRetaining(deps) : undefined;
 
   async function read(until: AbortSignal): Promise<void> {
     for await (const event of store.follow(next, until)) {
@@ -90,6 +93,7 @@ export async function openFollowers(deps: Parts) {
     running.push(keep("recipients", alone(leases, "recipients", moveParents, tellingOfLoss(deps))));
   if (does.has("dispatcher"))
     running.push(keep("replays", alone(leases, "replays", replay, tellingOfLoss(deps))));
+  if (retaining) running.push(keep("retention", retaining.run));
 
   return {
     endpoints: endpoints as EndpointHistory,
@@ -109,6 +113,7 @@ export async function openFollowers(deps: Parts) {
       await Promise.all(running);
       enough.abort();
       await delivering?.close();
+      await retaining?.close();
     },
   };
 }

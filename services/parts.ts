@@ -1,5 +1,6 @@
 import type { RowReader } from "../projections/row-store.ts";
 import type { Bus } from "../shared/bus/bus.ts";
+import type { Erasing } from "../shared/event-store/erasing.ts";
 import type { Leases } from "../shared/leases/leases.ts";
 import type { Fence } from "../shared/leases/postgres-leases.ts";
 import type { Ledger } from "../shared/ledger/ledger.ts";
@@ -19,6 +20,8 @@ export type Parts = {
   does: ReadonlySet<Part>;
   config: Config;
   ledger: Ledger;
+  /** Takes content out of the ledger's log again. */
+  erasing: Erasing;
   refusals: Refusals;
   vault: Vault;
   rows: RowReader;

@@ -21,7 +21,7 @@ type Deps = Parts & {
 /** The API over this process's ledger and views; in a process that does something else, what operators ask of
  *  every one. */
 export async function openApi(deps: Deps) {
-  const { does, config, ledger, vault, rows, progress, clock, log, metrics, followers, bus } = deps;
+  const { does, config, ledger, erasing, vault, rows, progress, clock, log, metrics, followers, bus } = deps;
   const allow = parseAllowList(config.webhookAllow);
   const { head } = ledger.store;
   const stopping = new AbortController();
@@ -53,6 +53,7 @@ export async function openApi(deps: Deps) {
     routeTable({
       ...operations,
       ledger,
+      erasureOf: erasing.erasureOf,
       clock,
       cursorSecret: await vault.secretOf("cursors", 32),
       pageSizeMax: config.limits.pageSizeMax,

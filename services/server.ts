@@ -105,7 +105,7 @@ export async function openServer(deps: ServerDeps): Promise<Server> {
     const views = opened(await openViews({ does, config, postgres, bus, log, fault, metrics, onFatal }));
     const { rows, progress } = views;
     const parts: Parts = {
-      ...{ does, config, ledger, refusals, vault, rows, progress, bus, leases, postgres },
+      ...{ does, config, ledger, erasing: store, refusals, vault, rows, progress, bus, leases, postgres },
       ...{ clock, log, fault, metrics, onFatal },
     };
     const followers = opened(await openFollowers(parts));

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
+import type { Erasing } from "../shared/event-store/erasing.ts";
 import type { EventReader, EventStore } from "../shared/event-store/event-store.ts";
 import { openSqliteEventReader } from "../shared/event-store/sqlite-event-reader.ts";
 import { openSqliteEventStore } from "../shared/event-store/sqlite-event-store.ts";
@@ -18,7 +19,7 @@ export const processName = `${hostname()}-${process.pid}-${randomUUID().slice(0,
 
 /** What cannot be built again: the log, and the secrets beside it. */
 export type Storage = {
-  store: EventStore;
+  store: EventStore & Erasing;
   vault: Vault;
   /** Where views, vault and leases are, when the views are in PostgreSQL. */
   postgres: Postgres | undefined;

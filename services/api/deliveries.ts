@@ -10,6 +10,7 @@ import type { RecordedEvent } from "../../shared/domain/event.ts";
 import { RunId } from "../../shared/domain/run/events.ts";
 import { Problem } from "../../shared/platform/errors.ts";
 import { isWireId, streamOf } from "../../shared/verification/ids.ts";
+import { AttemptJson, attemptsOf, type Erasures } from "./attempts.ts";
 import { attemptExample, deliveryExample, pageExample } from "./examples.ts";
 import { type Route, route, taggedAnswer } from "./route.ts";
 import { readsContent } from "./run-json.ts";
@@ -59,25 +60,6 @@ const delivery = {
   updatedAt: z.string(),
 };
 const DeliveryJson = z.strictObject(delivery).meta({ id: "Delivery" });
-const AttemptJson = z
-  .strictObject({
-    attempt: z.int(),
-    scheduleStep: z.int(),
-    at: z.string(),
-    endpointRevision: z.int(),
-    bodySha256: z.string(),
-    secretKeyIds: z.array(z.string()),
-    outcome: z.string().describe("`unknown` while nothing was recorded of how it ended."),
-    httpStatus: z.int().nullable(),
-    durationMs: z.int().nullable(),
-    respondedAt: z.string().nullable(),
-    nextAttemptAt: z.string().nullable(),
-    excerpt: z.string().optional().describe("The beginning of what was answered."),
-    redacted: z.literal(true).optional(),
-    erased: z.literal(true).optional(),
-  })
-  .meta({ id: "Attempt" });
-type Attempt = z.infer<typeof AttemptJson>;
 const DeliveryWithAttempts = z
   .strictObject({
     ...delivery,
@@ -112,49 +94,6 @@ function deliveryJson(row: DeliveryRow) {
   };
 }
 
-/** Every attempt, out of the delivery's own stream. One without a response had an outcome that nobody
- *  knows. */
-function attemptsOf(events: readonly RecordedEvent[], content: boolean): Attempt[] {
-  const attempts: Attempt[] = [];
-  for (const event of events) {
-    const { type, data } = event;
-    if (type === "delivery.attempted") attempts.push(attemptOf(event));
-    if (type !== "delivery.responded") continue;
-    const made = attempts.findLast(({ attempt }) => attempt === data.attempt);
-    if (made) Object.assign(made, responseOf(event, content));
-  }
-  return attempts;
-}
-
-function attemptOf({ data, meta }: RecordedEvent): Attempt {
-  return {
-    attempt: Number(data.attempt),
-    scheduleStep: Number(data.scheduleStep),
-    at: meta.at,
-    endpointRevision: Number(data.endpointRevision),
-    bodySha256: String(data.bodySha256),
-    secretKeyIds: data.secretKeyIds as string[], // As it was recorded.
-    outcome: "unknown",
-    httpStatus: null,
-    durationMs: null,
-    respondedAt: null,
-    nextAttemptAt: null,
-  };
-}
-
-function responseOf({ data, content: written, meta }: RecordedEvent, content: boolean): Partial<Attempt> {
-  return {
-    outcome: String(data.outcome),
-    httpStatus: typeof data.httpStatus === "number" ? data.httpStatus : null,
-    durationMs: Number(data.durationMs),
-    respondedAt: meta.at,
-    nextAttemptAt: typeof data.nextAttemptAt === "string" ? data.nextAttemptAt : null,
-    ...(content && typeof written?.excerpt === "string" ? { excerpt: written.excerpt } : {}),
-    ...(meta.contentHash !== null && !content ? { redacted: true } : {}),
-    ...(meta.contentHash !== null && written === undefined ? { erased: true } : {}),
-  };
-}
-
 /** Why a delivery was cancelled, unless it was asked for again since. */
 function reasonOf(events: readonly RecordedEvent[]): string | null {
   const last = events.at(-1);
@@ -174,7 +113,9 @@ export async function readDelivery({ ledger, views }: ReadDeps, workspace: strin
   return row;
 }
 
-export function deliveryRoutes(deps: ReadDeps): Route[] {
+export type DeliveryDeps = ReadDeps & Erasures;
+
+export function deliveryRoutes(deps: DeliveryDeps): Route[] {
   const { ledger, views } = deps;
   return [
     route({
@@ -221,7 +162,7 @@ export function deliveryRoutes(deps: ReadDeps): Route[] {
         await waitFor(views, call);
         const row = await readDelivery(deps, call.principal.workspace, call.params.deliveryId);
         const events = await ledger.history(streamOf(row.id));
-        const attempts = attemptsOf(events, readsContent(call.principal));
+        const attempts = await attemptsOf(deps, events, readsContent(call.principal));
         const json = { ...deliveryJson(row), reason: reasonOf(events), attempts };
         return taggedAnswer(call, events.at(-1)?.revision ?? 0, json);
       },

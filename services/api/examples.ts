@@ -202,6 +202,7 @@ export const attemptExample = {
   durationMs: 44,
   respondedAt: "2026-07-01T12:00:03.300Z",
   nextAttemptAt: null,
+  responseBytes: null,
 };
 
 const keyId = "k3x9v0a1b2";

@@ -1,5 +1,5 @@
 import { accessRoutes } from "./access.ts";
-import { deliveryRoutes } from "./deliveries.ts";
+import { type DeliveryDeps, deliveryRoutes } from "./deliveries.ts";
 import { endpointExampleRoutes } from "./endpoint-examples.ts";
 import { endpointHealthRoute } from "./endpoint-health.ts";
 import { endpointSecretRoutes } from "./endpoint-secret-routes.ts";
@@ -17,6 +17,7 @@ import { webhookEventTypeRoutes, webhookEventTypes } from "./webhook-event-types
 import { type WebhookKeyDeps, webhookKeyRoutes } from "./webhook-keys.ts";
 
 export type TableDeps = Parameters<typeof endpointRoutes>[0] &
+  DeliveryDeps &
   FeedDeps &
   OperationDeps &
   RecordDeps &

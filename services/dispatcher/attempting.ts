@@ -51,6 +51,8 @@ export type AttemptDeps = {
   heldUntilMs?(url: string): number;
   random(): number;
   onAttempt(attempted: Attempted): void;
+  /** Whether the beginning of such an attempt's answer is recorded; it is where nobody says. */
+  keepsExcerpt?(outcome: string): boolean;
 };
 
 /** When a delivery is to be looked at again: epoch milliseconds, or never; or when another one has ended. */

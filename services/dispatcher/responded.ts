@@ -55,6 +55,7 @@ export async function responded(deps: AttemptDeps, due: Due, answered: Answered)
     ...(outcome.responseBytes === undefined ? {} : { responseBytes: outcome.responseBytes }),
     ...(outcome.directive === undefined ? {} : { directive: outcome.directive }),
   };
+  const excerpt = (deps.keepsExcerpt?.(outcome.outcome) ?? true) ? outcome.excerpt : undefined;
   const events: Proposed[] = [
     {
       type: "delivery.responded",
@@ -65,7 +66,7 @@ export async function responded(deps: AttemptDeps, due: Due, answered: Answered)
         ...facts,
         ...told,
       },
-      ...(outcome.excerpt ? { content: { excerpt: outcome.excerpt } } : {}),
+      ...(excerpt ? { content: { excerpt } } : {}),
     },
   ];
   if (after.kind === "exhausted") events.push({ type: "delivery.exhausted", data: {} });

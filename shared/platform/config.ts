@@ -2,8 +2,20 @@ import { resolve } from "node:path";
 import { z } from "zod";
 import { Engines, type EnginesConfig, engineProblems, engines, enginesOf } from "./engines.ts";
 import { StartupError } from "./errors.ts";
+import { type ExcerptDays, excerptDays, excerptDaysOf, excerptProblems } from "./excerpt-days.ts";
 import { LOG_LEVELS } from "./log.ts";
-import { apiKey, cidrs, folder, host, integer, isLoopback, key32, oneOf, origins, proxy } from "./variables.ts";
+import {
+  apiKey,
+  cidrs,
+  folder,
+  host,
+  integer,
+  isLoopback,
+  key32,
+  oneOf,
+  origins,
+  proxy,
+} from "./variables.ts";
 
 const PREFIX = "RUNLEDGER_";
 const KIB = 1024;
@@ -51,6 +63,7 @@ const general = {
   webhookAllow: cidrs.optional(),
   webhookProxy: proxy.optional(),
   corsOrigins: origins.default([]),
+  excerptDays: excerptDays.optional(),
   shutdownMs: integer(0, DAY_MS).default(10_000),
   logLevel: oneOf(LOG_LEVELS).default("info"),
 };
@@ -62,6 +75,8 @@ export type Config = Readonly<z.infer<typeof General>> &
   EnginesConfig & {
     /** Networks that webhooks may reach by `http` and though they are private, as CIDRs. */
     readonly webhookAllow: readonly string[];
+    /** For how many days excerpts of answers are kept, by class. */
+    readonly excerptDays: ExcerptDays;
     /** Whether only this machine can reach the API. */
     readonly isLoopback: boolean;
     readonly limits: Limits;
@@ -98,6 +113,9 @@ export function parseConfig(env: Environment): Config {
     problems.push(wrongValue(nameOf(String(path[0])), message, env));
   const [some, servers, rest] = parsed;
   if (servers.success) problems.push(...engineProblems(servers.data, given.secretsKey !== undefined));
+  // What is not sealed can be erased only where it can be overwritten.
+  const canErase = servers.data?.eventStore === "sqlite" || servers.data?.sealContent === true;
+  if (servers.success) problems.push(...excerptProblems(some.data?.excerptDays, canErase));
   if (!some.success || !servers.success || !rest.success || problems.length > 0)
     throw new StartupError(problems.join("; "));
   const loopback = isLoopback(some.data.host);
@@ -105,6 +123,7 @@ export function parseConfig(env: Environment): Config {
     ...some.data,
     ...enginesOf(servers.data),
     webhookAllow: some.data.webhookAllow ?? (loopback ? ["127.0.0.0/8", "::1/128"] : []),
+    excerptDays: excerptDaysOf(some.data.excerptDays, canErase),
     isLoopback: loopback,
     limits: possible(rest.data),
   };

@@ -4,7 +4,7 @@ import { z } from "zod";
 
 /** A variable of the environment. `must` completes "RUNLEDGER_X must be …" and is all that is said of a value
  *  that will not do; `parse` gives undefined for one. */
-const variable = <Value>(must: string, parse: (text: string) => Value | undefined) =>
+export const variable = <Value>(must: string, parse: (text: string) => Value | undefined) =>
   z.string().transform((text, context): Value => {
     const value = parse(text);
     if (value !== undefined) return value;

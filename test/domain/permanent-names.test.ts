@@ -3,6 +3,7 @@ import { apiKeyEvents, workspaceEvents } from "../../shared/domain/access/events
 import { deliveryEvents } from "../../shared/domain/delivery/events.ts";
 import { endpointEvents } from "../../shared/domain/endpoint/events.ts";
 import type { EventType } from "../../shared/domain/event.ts";
+import { ledgerEvents } from "../../shared/domain/log/events.ts";
 import { replayEvents } from "../../shared/domain/replay/events.ts";
 import { runEvent, runEvents } from "../../shared/domain/run/events.ts";
 
@@ -69,6 +70,7 @@ replay.progressed: position requested |
 replay.completed: requested |
 replay.cancel_requested: |
 replay.cancelled: reason requested |
+ledger.content_erased: class count reason recordedUntil through type |
 `;
 
 const all: readonly EventType[] = [
@@ -78,6 +80,7 @@ const all: readonly EventType[] = [
   ...endpointEvents,
   ...deliveryEvents,
   ...replayEvents,
+  ...ledgerEvents,
 ];
 
 describe("the types of events", () => {
@@ -89,7 +92,7 @@ describe("the types of events", () => {
     expect(all.map(line)).toEqual(PERMANENT.trim().split("\n"));
   });
   it.each(all)("$type is a noun and what happened to it", ({ type }) =>
-    expect(type).toMatch(/^(run|step|workspace|api_key|endpoint|delivery|replay)\.[a-z]+(_[a-z]+)*$/),
+    expect(type).toMatch(/^(run|step|workspace|api_key|endpoint|delivery|replay|ledger)\.[a-z]+(_[a-z]+)*$/),
   );
   it.each(all)("$type uses no name for structure and for content", ({ data, content }) =>
     expect(Object.keys(content).filter((name) => name in data)).toEqual([]),

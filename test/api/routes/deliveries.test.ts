@@ -84,6 +84,7 @@ describe("deliveries", () => {
       durationMs: expect.any(Number),
       respondedAt: expect.any(String),
       nextAttemptAt: expect.any(String),
+      responseBytes: null,
     });
     await clock.advance(24 * 3_600_000);
     await receiver.until(2);

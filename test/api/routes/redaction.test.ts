@@ -162,7 +162,12 @@ describe("what was erased", () => {
     }
     expect(JSON.stringify(body)).not.toContain(SECRET);
     expect((await deliveryOf(server, server)).body.attempts).toMatchObject([
-      { outcome: "delivered", erased: true },
+      {
+        outcome: "delivered",
+        responseBytes: SECRET.length,
+        erased: true,
+        erasedAt: "2026-08-15T10:00:00.000Z",
+      },
     ]);
     const again = await server.post<Created>("/v1/runs", creation, keyed);
     expect([again.status, again.headers.get("idempotency-replayed")]).toEqual([201, "unverified"]);
