@@ -25,8 +25,7 @@ function canonicalArray(values: readonly unknown[]): string {
 }
 
 function canonicalObject(value: Record<string, unknown>): string {
-  const names = Object.keys(value);
-  if (names.length > 1) names.sort(); // By UTF-16 code units, as RFC 8785 §3.2.3 says.
+  const names = sorted(Object.keys(value));
   let text = "{";
   for (const name of names) {
     const member = value[name];
@@ -34,6 +33,21 @@ function canonicalObject(value: Record<string, unknown>): string {
     text += `${text.length > 1 ? "," : ""}${JSON.stringify(name)}:${canonical(member)}`;
   }
   return `${text}}`;
+}
+
+/** Few names are put in order by hand: that takes half as long, and most objects have few. */
+const FEW = 16;
+
+/** By UTF-16 code units, as RFC 8785 §3.2.3 says. */
+function sorted(names: string[]): string[] {
+  if (names.length > FEW) return names.sort();
+  for (let index = 1; index < names.length; index++) {
+    const name = names[index] as string; // The index is that of a name.
+    let to = index;
+    for (; to > 0 && (names[to - 1] as string) > name; to--) names[to] = names[to - 1] as string;
+    names[to] = name;
+  }
+  return names;
 }
 
 const SALT_BYTES = 16;
@@ -124,8 +138,13 @@ export function encodeLeaf(
   return leaf;
 }
 
+/** SHA-256's raw bytes. Through a string into a pooled buffer: a buffer of its own for each takes three times
+ *  as long, and is work for the collector. */
+export const sha256 = (data: string | Uint8Array): Buffer =>
+  Buffer.from(hash("sha256", data, "binary"), "binary");
+
 /** SHA-256(0x00 ‖ leaf), RFC 6962's leaf hash; 32 raw bytes. */
-export const leafHash = (leaf: string): Buffer => hash("sha256", `\0${leaf}`, "buffer");
+export const leafHash = (leaf: string): Buffer => sha256(`\0${leaf}`);
 
 const pair = Buffer.alloc(64);
 
@@ -133,8 +152,7 @@ const pair = Buffer.alloc(64);
 export function nextDigest(digest: Uint8Array, leaf: Uint8Array): Buffer {
   pair.set(digest, 0);
   pair.set(leaf, 32);
-  // Through a string into a pooled buffer: millions of buffers of their own are work for the collector.
-  return Buffer.from(hash("sha256", pair, "binary"), "binary");
+  return sha256(pair);
 }
 
 /** Salts, hashes and chains an event: nothing about it changes afterwards. */

@@ -1,5 +1,4 @@
-import { hash } from "node:crypto";
-import { canonical } from "./canonical.ts";
+import { canonical, sha256 } from "./canonical.ts";
 import { newSuffix, suffix } from "./suffix.ts";
 
 /** The prefixes of wire ids, and, but for `evt`, `wait` and `req`, the kinds of streams. */
@@ -52,7 +51,7 @@ export function uuidV8(digest: Uint8Array): Buffer {
 /** The 16 bytes of a derived id: the UUIDv8 of SHA-256(JCS([ledger, workspace, prefix, scope, commandId,
  *  index])). */
 export function derivedBytes({ ledger, workspace, prefix, scope, commandId, index }: Derivation): Buffer {
-  return uuidV8(hash("sha256", canonical([ledger, workspace, prefix, scope, commandId, index]), "buffer"));
+  return uuidV8(sha256(canonical([ledger, workspace, prefix, scope, commandId, index])));
 }
 
 /** The same command in the same scope always makes the same id. */
