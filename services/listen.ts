@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { urgencies } from "../projections/deliveries/deliveries.table.ts";
-import { namesType, owingTypes, runOwingTypes } from "../shared/domain/endpoint/events.ts";
+import { lossTypes, namesType, owingTypes, runOwingTypes } from "../shared/domain/endpoint/events.ts";
 import { parseInstant } from "../shared/domain/event.ts";
 import { systemClock } from "../shared/platform/clock.ts";
 import { runCommand } from "../shared/platform/command.ts";
@@ -101,11 +101,14 @@ function fromOf(text: string): Listening["from"] | undefined {
   return since === undefined ? undefined : { since };
 }
 
+/** What happens to deliveries is not among what the API tells event by event. */
+const told = owingTypes.filter((type) => !lossTypes.includes(type));
+
 /** The types that are named, one by one or as patterns; without any what an endpoint hears of by itself. */
 function typesOf(text: string | undefined): readonly string[] | undefined {
   if (text === undefined) return runOwingTypes;
   const patterns = text.split(",");
-  const named = (pattern: string) => owingTypes.filter((type) => namesType(pattern, type));
+  const named = (pattern: string) => told.filter((type) => namesType(pattern, type));
   if (patterns.some((pattern) => named(pattern).length === 0)) return undefined;
   return [...new Set(patterns.flatMap(named))];
 }

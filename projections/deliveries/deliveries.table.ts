@@ -49,7 +49,7 @@ export type DeliveryRow = StoredRow & {
 
 export const deliveriesView: View<DeliveryRow> = {
   name: "deliveries",
-  version: 2,
+  version: 3,
   table: {
     columns: {
       id: { type: "text", fixed: true },

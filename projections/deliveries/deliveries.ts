@@ -57,9 +57,9 @@ export function createDeliveries(endpoints: EndpointHistory): Projection<Deliver
     ...deliveriesView,
     kinds: ["run", "endpoint", "delivery"],
     keys(event, context) {
-      if (event.stream.startsWith("delivery-")) return [wireIdOf(event.stream)];
       if (event.stream.startsWith("endpoint-")) endpoints.take(event);
-      return canOwe(event) ? [...owed(event, context).keys()] : [];
+      const owing = canOwe(event) ? [...owed(event, context).keys()] : [];
+      return event.stream.startsWith("delivery-") ? [wireIdOf(event.stream), ...owing] : owing;
     },
     isNew: isOfRun,
     needsFirst: (event) => isOfRun(event) && endpointsFor(event).length > 0,
@@ -67,10 +67,10 @@ export function createDeliveries(endpoints: EndpointHistory): Projection<Deliver
     alsoWhere: (event) =>
       endsDeliveries(event) ? { column: "openEndpoint", value: wireIdOf(event.stream) } : undefined,
     apply(row, event, id, context) {
-      if (!event.stream.startsWith("delivery-")) {
+      if (id !== wireIdOf(event.stream)) {
         const one = row ? undefined : owed(event, context).get(id);
         if (one) return owedRow(id, event, one);
-        if (!row || isOfRun(event)) return row;
+        if (!row || !event.stream.startsWith("endpoint-")) return row;
         const touched = { ...row, updatedAt: event.meta.recordedAt, updatedPosition: event.position };
         return closed(touched, event.type === "endpoint.deleted" ? "cancelled" : "skipped");
       }

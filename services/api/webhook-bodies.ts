@@ -92,6 +92,24 @@ export const endpointData = z.strictObject({
     .meta({ id: "WebhookEndpointHealth" }),
 });
 
+/** The data of a webhook about a delivery, which is sent to others than whom that was for. */
+export const deliveryData = z.strictObject({
+  ...example,
+  delivery: z
+    .strictObject({
+      id: z.string(),
+      workspace: z.string(),
+      status: z.literal("exhausted"),
+      endpointId: z.string(),
+      runId: z.string(),
+      event: z.strictObject({ id: z.string(), type: z.string(), revision: z.int() }),
+      attempts: z.int().describe("All that were made, resending included."),
+      lastOutcome: z.string().nullable(),
+      lastHttpStatus: z.int().nullable(),
+    })
+    .meta({ id: "WebhookDelivery" }),
+});
+
 export const challengeData = z.strictObject({
   challenge: z.string().describe('Answer `2xx` with it, as JSON: `{"challenge": "…"}`.'),
 });

@@ -1,12 +1,12 @@
 import { z } from "zod";
 import { exampleRun } from "../../projections/runs/example-run.ts";
 import { runV1, runV2 } from "../../projections/runs/run-body.ts";
-import { noticeTypes, runOwingTypes } from "../../shared/domain/endpoint/events.ts";
+import { changeTypes, lossTypes, noticeTypes, runOwingTypes } from "../../shared/domain/endpoint/events.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 import { deliveryExample, endpointExample } from "./examples.ts";
 import type { WebhookOperation } from "./openapi.ts";
 import { type Route, route } from "./route.ts";
-import { challengeData, endpointData, envelope, runData, runs } from "./webhook-bodies.ts";
+import { challengeData, deliveryData, endpointData, envelope, runData, runs } from "./webhook-bodies.ts";
 
 /** What each type tells. */
 const descriptions: { readonly [type: string]: string } = {
@@ -29,6 +29,14 @@ const descriptions: { readonly [type: string]: string } = {
   "endpoint.resumed": "Another endpoint that was paused has taken a delivery again.",
   "endpoint.recovered": "Another endpoint that was degraded takes everything again.",
   "endpoint.disabled": "Another endpoint is disabled: nothing is sent to it.",
+  "endpoint.created": "Another endpoint was made.",
+  "endpoint.updated": "Another endpoint was changed: what it hears of, how it is served, or where it is.",
+  "endpoint.enabled": "Another endpoint was enabled: it is sent what happens from then on.",
+  "endpoint.secret_rotated": "Another endpoint's secret was replaced, or an overlap of secrets has ended.",
+  "endpoint.deleted": "Another endpoint was deleted: all that it was owed is cancelled.",
+  "delivery.exhausted":
+    "A delivery of a run's event to another endpoint was given up. Nobody is told of one that tells of an " +
+    "endpoint or of a delivery.",
   "endpoint.challenge": "This endpoint is to show that it reads what it is sent.",
 };
 
@@ -105,10 +113,30 @@ const failing = {
   revision: 2,
 };
 
+const changed = (type: string) => ({
+  ...failing,
+  status: type === "endpoint.deleted" ? "deleted" : "enabled",
+  degraded: false,
+  reason: null,
+});
+const lost = {
+  id: "delivery_01m7xy96c0exs970rd7f9qt4vg",
+  workspace: "default",
+  status: "exhausted",
+  endpointId: id,
+  runId: deliveryExample.runId,
+  event: { id: "evt_01m7xy96cjexs970rd7f9qt4vm", type: "run.completed", revision: 4 },
+  attempts: 10,
+  lastOutcome: "http_error",
+  lastHttpStatus: 503,
+};
+
 /** Everything that is ever sent: the catalogue, the documentation and the tests are made of this table. */
 export const webhookEventTypes: readonly WebhookEventType[] = [
   ...runOwingTypes.map(ofRuns),
   ...noticeTypes.map((type) => ofEndpoints(type, endpointData, { endpoint: failing })),
+  ...changeTypes.map((type) => ofEndpoints(type, endpointData, { endpoint: changed(type) })),
+  ...lossTypes.map((type) => ofEndpoints(type, deliveryData, { delivery: lost })),
   ofEndpoints("endpoint.challenge", challengeData, { challenge: "Zm9yIHdob2V2ZXIgcmVhZHMgdGhpcw" }),
 ];
 

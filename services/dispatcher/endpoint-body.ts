@@ -4,14 +4,15 @@ import { createEndpointHistory } from "../../shared/domain/endpoint/history.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
 
-/** What is told of an endpoint's own event: how its health changed, to others; an example or a challenge, to
- *  the endpoint itself. */
+/** What is told of an endpoint's own event: what became of it, to others; an example or a challenge, to the
+ *  endpoint itself; and, to others again, what became of a delivery to it. */
 export function aboutEndpoint(
   events: readonly RecordedEvent[],
   runFacts: (run: RunRow, event: RecordedEvent) => { full: object },
 ) {
   const event = events.at(-1);
   if (!event) return undefined;
+  if (event.stream.startsWith("delivery-")) return told(event.type, { delivery: givenUp(events) });
   if (event.type === "endpoint.challenge_requested")
     return told("endpoint.challenge", { challenge: challengeOf(event) });
   if (event.type === "endpoint.example_requested") {
@@ -20,6 +21,7 @@ export function aboutEndpoint(
       const made = exampleRun(type, event);
       return told(type, { example: true, run: runFacts(made.run, made.event).full });
     }
+    if (type.startsWith("delivery.")) return told(type, { example: true, delivery: exampleDelivery(event) });
     return told(type, { example: true, endpoint: exampleEndpoint(type, event) });
   }
   const history = createEndpointHistory();
@@ -38,13 +40,48 @@ export function aboutEndpoint(
   });
 }
 
+const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null);
+
+/** A delivery that was given up, as its own events tell it. */
+function givenUp(events: readonly RecordedEvent[]) {
+  const last = events.at(-1);
+  const attempted = events.findLast(({ type }) => type === "delivery.attempted");
+  const responded = events.findLast(({ type }) => type === "delivery.responded");
+  const { endpoint, event, source, revision, type } = last?.data ?? {};
+  const { httpStatus } = responded?.data ?? {};
+  return {
+    id: wireIdOf(last?.stream ?? ""),
+    workspace: last?.meta.workspace ?? null,
+    status: "exhausted",
+    endpointId: textOrNull(endpoint),
+    runId: textOrNull(source),
+    event: { id: textOrNull(event), type: textOrNull(type), revision: Number(revision ?? 0) },
+    attempts: Number(attempted?.data.attempt ?? 0),
+    lastOutcome: textOrNull(responded?.data.outcome),
+    lastHttpStatus: typeof httpStatus === "number" ? httpStatus : null,
+  };
+}
+
+/** One that somebody would have given up. */
+const exampleDelivery = ({ stream, meta, id }: RecordedEvent) => ({
+  id: "delivery_01h455vb4pex5vsknk084sn02q",
+  workspace: meta.workspace,
+  status: "exhausted",
+  endpointId: wireIdOf(stream),
+  runId: "run_01h455vb4pex5vsknk084sn02q",
+  event: { id, type: "run.completed", revision: 2 },
+  attempts: 10,
+  lastOutcome: "http_error",
+  lastHttpStatus: 503,
+});
+
 /** What an endpoint would be after a notice of this type. */
 function exampleEndpoint(type: string, { stream, meta, revision }: RecordedEvent) {
   const becomes = type.slice("endpoint.".length);
   return {
     id: wireIdOf(stream),
     workspace: meta.workspace,
-    status: becomes === "paused" || becomes === "disabled" ? becomes : "enabled",
+    status: ["paused", "disabled", "deleted"].includes(becomes) ? becomes : "enabled",
     degraded: ["degraded", "paused", "resumed"].includes(becomes),
     reason: null,
     revision,

@@ -69,7 +69,7 @@ export async function responded(deps: AttemptDeps, due: Due, answered: Answered)
       ...(excerpt ? { content: { excerpt } } : {}),
     },
   ];
-  if (after.kind === "exhausted") events.push({ type: "delivery.exhausted", data: {} });
+  if (after.kind === "exhausted") events.push(await exhausted(deps, due));
   if (after.kind === "aborted") events.push({ type: "delivery.cancelled", data: { reason: "aborted" } });
   const position =
     (await record(deps, due, number, answered.events, events, answered.cancelledAs)) ??
@@ -86,6 +86,14 @@ export async function responded(deps: AttemptDeps, due: Due, answered: Answered)
   });
   if (after.kind !== "retry") return position ? { position } : {};
   return { nextAttemptAtMs: after.nextAttemptAtMs, ...(position ? { position } : {}) };
+}
+
+/** Says what was given up, for those who hear of it. */
+async function exhausted({ ledger }: AttemptDeps, due: Due): Promise<Proposed> {
+  const [of] = await ledger.history(due.source, due.revision, 1);
+  const [endpoint, source] = [wireIdOf(due.endpoint), wireIdOf(due.source)];
+  const data = { endpoint, event: due.event, source, revision: due.revision };
+  return { type: "delivery.exhausted", data: of ? { ...data, type: of.type } : data };
 }
 
 /** Somebody may have asked for the delivery while this attempt was made: its outcome is told all the same, as

@@ -64,7 +64,7 @@ scheduleStep secretKeyIds source type |
 delivery.responded: attempt directive durationMs endpoint httpStatus nextAttemptAt outcome \
 responseBytes | excerpt
 delivery.cancelled: reason |
-delivery.exhausted: |
+delivery.exhausted: endpoint event revision source type |
 replay.requested: endpoint endpointRevision from kind perSecondMax until |
 replay.progressed: position requested |
 replay.completed: requested |

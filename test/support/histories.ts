@@ -12,7 +12,7 @@ import {
   statusAfter,
   unknownRun,
 } from "../../shared/domain/run/run.ts";
-import { streamOf } from "../../shared/verification/ids.ts";
+import { streamOf, wireIdOf } from "../../shared/verification/ids.ts";
 import type { MemoryEventStore } from "./memory-event-store.ts";
 import { idOf, recorder } from "./recording.ts";
 
@@ -34,7 +34,7 @@ export const tries = (max: number) =>
 
 const url = "https://example.test/hooks";
 const config = {
-  types: [...runOwingTypes],
+  types: ["*"],
   recipientRuns: true,
   bodyVersion: 1,
   secretKeyIds: [],
@@ -78,7 +78,7 @@ export async function recordTries(store: MemoryEventStore, all: readonly Try[]):
   const { record } = recorder(store);
   const runs = new Map<number, Run>();
   const endpoints = new Map<number, string>();
-  const owed: { id: string; attempt: number }[] = [];
+  const owed: { id: string; attempt: number; of: JsonObject }[] = [];
   await record("ledger-00000000000000000000000000", "ledger.created", { ledger: store.ledger, format: 1 });
 
   async function endpoint({ run, other, error }: Try): Promise<void> {
@@ -98,6 +98,7 @@ export async function recordTries(store: MemoryEventStore, all: readonly Try[]):
     if (!one) return;
     const { id } = one;
     const stream = streamOf(id);
+    if (step === 2 && error) return void (await record(stream, "delivery.exhausted", one.of));
     if (step === 2) return void (await record(stream, "delivery.cancelled", { reason: "content_erased" }));
     one.attempt++;
     await record(stream, "delivery.attempted", { attempt: one.attempt, scheduleStep: one.attempt - 1 });
@@ -124,7 +125,9 @@ export async function recordTries(store: MemoryEventStore, all: readonly Try[]):
       if (!event || !runOwingTypes.includes(type)) continue;
       for (const number of endpoints.keys()) {
         const to = streamOf(idOf("endpoint", number));
-        owed.push({ id: deliveryId(store.ledger, "default", to, event.id), attempt: 0 });
+        const source = idOf("run", one.run);
+        const of = { endpoint: wireIdOf(to), event: event.id, source, revision: event.revision, type };
+        owed.push({ id: deliveryId(store.ledger, "default", to, event.id), attempt: 0, of });
       }
     }
   }

@@ -63,7 +63,19 @@ export const deliveryEvents = [
     { excerpt: z.string().optional() },
   ),
   event("delivery.cancelled", { reason: Reason }, {}),
-  event("delivery.exhausted", {}, {}),
+  event(
+    "delivery.exhausted",
+    {
+      /** To whom, and of what: the event's id, its stream, its place there, and its type. Where it is not
+       *  said nobody is told. */
+      endpoint: z.string().optional(),
+      event: z.string().optional(),
+      source: z.string().optional(),
+      revision: z.int().min(0).optional(),
+      type: z.string().optional(),
+    },
+    {},
+  ),
 ] as const;
 
 export type DeliveryEvent = ProposedOf<typeof deliveryEvents>;

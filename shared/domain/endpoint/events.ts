@@ -21,6 +21,18 @@ export const noticeTypes: readonly string[] = [
   "endpoint.disabled",
 ];
 
+/** What somebody made of an endpoint, as it is told to the others. */
+export const changeTypes: readonly string[] = [
+  "endpoint.created",
+  "endpoint.updated",
+  "endpoint.enabled",
+  "endpoint.secret_rotated",
+  "endpoint.deleted",
+];
+
+/** What became of the deliveries of runs to one endpoint, as it is told to the others. */
+export const lossTypes: readonly string[] = ["delivery.exhausted"];
+
 /** What an endpoint asked to be sent itself, whatever it hears of. */
 export const requestedTypes: readonly string[] = [
   "endpoint.example_requested",
@@ -28,7 +40,7 @@ export const requestedTypes: readonly string[] = [
 ];
 
 /** What endpoints can hear of: types that their `types` may name. */
-export const owingTypes: readonly string[] = [...runOwingTypes, ...noticeTypes];
+export const owingTypes: readonly string[] = [...runOwingTypes, ...noticeTypes, ...changeTypes, ...lossTypes];
 
 /** Whether a pattern names a type: itself, all of a noun's (`run.*`), or everything (`*`). */
 export const namesType = (pattern: string, type: string): boolean =>

@@ -84,7 +84,7 @@ describe("an endpoint", () => {
     expect(proposed.safeParse({ ...given, secretKeyIds }).success).toBe(false);
     for (const types of [[], ["run.started"], ["no.such"], ["run"], ["*.failed"], "run.completed"])
       expect(proposed.safeParse({ ...given, types }).success).toBe(false);
-    expect(owingTypes).toHaveLength(15);
+    expect(owingTypes).toHaveLength(21);
     for (const types of [["*"], ["run.*", "endpoint.paused"]])
       expect(proposed.safeParse({ ...given, types }).success).toBe(true);
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { runOwingTypes } from "../../../shared/domain/endpoint/events.ts";
+import { endpointEvents, requestedTypes, runOwingTypes } from "../../../shared/domain/endpoint/events.ts";
 import { createEndpointHistory } from "../../../shared/domain/endpoint/history.ts";
 import { canOwe, owedBy } from "../../../shared/domain/endpoint/owed.ts";
 import type { JsonObject, RecordedEvent } from "../../../shared/domain/event.ts";
@@ -105,6 +105,38 @@ describe("what an event owes", () => {
 
   it("never crosses a workspace", () => {
     expect(one.asOf("other", 10n)).toEqual([]);
+  });
+});
+
+describe("what becomes of an endpoint and of its deliveries", () => {
+  const watching = historyOf(
+    created("endpoint-a", 1n, { types: ["*"] }),
+    created("endpoint-b", 2n, { types: ["endpoint.*", "delivery.exhausted"] }),
+    created("endpoint-c", 3n),
+  );
+  const owedTo = (type: string, stream: string, data: JsonObject = {}) =>
+    owedBy({ type, stream, data, position: 10n }, { recipientRun: false }, watching.asOf("default", 10n)).map(
+      ({ endpoint }) => endpoint.stream,
+    );
+
+  it.each(endpointEvents.map(({ type }) => type))("is told to others: %s", (type) => {
+    const isAsked = requestedTypes.includes(type);
+    expect(owedTo(type, "endpoint-a")).toEqual([isAsked ? "endpoint-a" : "endpoint-b"]);
+    expect(owedTo(type, "endpoint-c")).toEqual(isAsked ? ["endpoint-c"] : ["endpoint-a", "endpoint-b"]);
+    expect(owedTo(type, "run-a")).toEqual([]);
+  });
+
+  it("is told to others where the delivery of a run's event was given up, and of nothing else", () => {
+    const of = { endpoint: "endpoint_a", source: "run_a", event: "evt_1", revision: 2, type: "run.failed" };
+    const given = (data: JsonObject, type = "delivery.exhausted") => owedTo(type, "delivery-a", data);
+    expect(given(of)).toEqual(["endpoint-b"]);
+    expect(given({ ...of, endpoint: "endpoint_c" })).toEqual(["endpoint-a", "endpoint-b"]);
+    expect(given({ ...of, source: "endpoint_c" })).toEqual([]);
+    expect(given({ ...of, source: "delivery_b" })).toEqual([]);
+    expect(given({})).toEqual([]); // As it was said before anybody heard of it.
+    for (const type of ["delivery.attempted", "delivery.responded", "delivery.cancelled"])
+      expect(given(of, type)).toEqual([]);
+    expect(canOwe({ type: "delivery.exhausted", stream: "delivery-a" })).toBe(false);
   });
 });
 
