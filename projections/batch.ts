@@ -107,7 +107,7 @@ export function openBatch(
       if (changes.length === 0) continue;
       const sizes = await writer.write(projection, changes);
       cache.written(changes, sizes);
-      for (const size of sizes) characters += size;
+      for (const entry of changes) characters += entry.characters;
     }
   }
 

@@ -18,6 +18,8 @@ export type Coder<Stored> = {
   changing: Columns;
   encode(row: StoredRow, columns: Columns): { values: (Stored | null)[]; characters: number };
   decode(values: readonly (Stored | null | undefined)[]): StoredRow;
+  /** Those of them that differ between two rows. */
+  changed(before: StoredRow, after: StoredRow): Columns;
   /** The fixed column that differs between two rows, if any. */
   moved(before: StoredRow, after: StoredRow): string | undefined;
 };
@@ -38,6 +40,7 @@ export function rowCoder<Stored>(
   const names = Object.keys(table.columns).filter((name) => present?.has(name) ?? true);
   const all = columnsOf(names);
   const isFixed = (name: string): boolean => table.columns[name]?.fixed === true;
+  const changing = columnsOf(names.filter((name) => name !== "id" && !isFixed(name)));
   const fixed = names.filter((name) => isFixed(name) && table.columns[name]?.type !== "json");
   const missing = Object.entries(table.columns)
     .filter(([name, { type }]) => type !== "json" && !names.includes(name))
@@ -45,7 +48,17 @@ export function rowCoder<Stored>(
 
   return {
     all,
-    changing: columnsOf(names.filter((name) => name !== "id" && !isFixed(name))),
+    changing,
+    changed(before, after) {
+      const differing: { names: string[]; types: Column["type"][] } = { names: [], types: [] };
+      for (let index = 0; index < changing.names.length; index++) {
+        const name = changing.names[index] as string;
+        if ((before as unknown as Members)[name] === (after as unknown as Members)[name]) continue;
+        differing.names.push(name);
+        differing.types.push(changing.types[index] as Column["type"]);
+      }
+      return differing;
+    },
     encode(row, { names: asked, types }) {
       const values: (Stored | null)[] = new Array(asked.length);
       let characters = 0;

@@ -60,7 +60,13 @@ async function inTransaction<T>(db: DatabaseSync, work: () => Promise<T>): Promi
   }
 }
 
-type Writing = { coder: SqliteCoder; insert: StatementSync; update: StatementSync; remove: StatementSync };
+type Writing = {
+  coder: SqliteCoder;
+  insert: StatementSync;
+  remove: StatementSync;
+  /** Sets these columns. */
+  update(columns: readonly string[]): StatementSync;
+};
 
 function sqliteRowWriting(db: DatabaseSync): RowWriter {
   const statement = statementsOf(db);
@@ -72,14 +78,19 @@ function sqliteRowWriting(db: DatabaseSync): RowWriter {
     if (known) return known;
     const code = coder(view.table);
     const columns = code.all.names.map((column) => `"${column}"`).join(", ");
-    const set = code.changing.names.map((column) => `"${column}" = ?`).join(", ");
-    const made = {
+    const updates = new Map<string, StatementSync>();
+    const made: Writing = {
       coder: code,
       insert: db.prepare(
         `INSERT INTO "${name}" (${columns}) VALUES (${code.all.names.map(() => "?").join(", ")})`,
       ),
-      update: db.prepare(`UPDATE "${name}" SET ${set} WHERE "id" = ?`),
       remove: db.prepare(`DELETE FROM "${name}" WHERE "id" = ?`),
+      update(columns) {
+        const set = columns.map((column) => `"${column}" = ?`).join(", ");
+        const prepared = updates.get(set) ?? db.prepare(`UPDATE "${name}" SET ${set} WHERE "id" = ?`);
+        updates.set(set, prepared);
+        return prepared;
+      },
     };
     writings.set(name, made);
     return made;
@@ -98,8 +109,10 @@ function sqliteRowWriting(db: DatabaseSync): RowWriter {
     }
     const moved = code.moved(before, after);
     if (moved !== undefined) throw new RangeError(`${view.name}: ${moved} of ${id} is fixed and was changed`);
-    const { values, characters } = code.encode(after, code.changing);
-    update.run(...values, id);
+    // An index is written anew for each column that is set, whatever it is set to.
+    const changed = code.changed(before, after);
+    const { values, characters } = code.encode(after, changed);
+    if (values.length > 0) update(changed.names).run(...values, id);
     return characters;
   }
 
