@@ -1,120 +1,142 @@
-import { defaultScheduleMs } from "../../shared/domain/delivery/retry.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 import type { Sent } from "../support/simulated-network.ts";
-import { closes, msOf, readStories, roundsOf, type Story, turnsOff } from "./deliveries.ts";
-import { alive, type Told } from "./story.ts";
+import {
+  closes,
+  endedBy,
+  isAnswer,
+  isAttempt,
+  isExample,
+  isRequest,
+  msOf,
+  type Reading,
+  read,
+  roundsOf,
+  type Story,
+  turnsOff,
+  type Version,
+  versionAt,
+  versionOf,
+  versionsOf,
+} from "./deliveries.ts";
+import { together } from "./properties-together.ts";
+import type { Told } from "./told.ts";
+import { HEARD_MS, isStalledAt } from "./waiting.ts";
 
-type Check = (told: Told, story: Story, sent: readonly Sent[]) => string | undefined;
+type Check = (reading: Reading, story: Story, sent: readonly Sent[]) => string | undefined;
 
-/** How long what is recorded may take to be heard of: an append's answer, and a turn of the event loop. */
-const HEARD_MS = 50;
 const HINT_MS_MAX = 24 * 3_600_000;
 
-const isAttempt = ({ type }: RecordedEvent) => type === "delivery.attempted";
-const isAnswer = ({ type }: RecordedEvent) => type === "delivery.responded";
-
-function scheduleOf({
-  receiver: { scheduleMs = defaultScheduleMs, attemptsMax = scheduleMs.length },
-}: Story) {
-  const more = Array.from(
-    { length: Math.max(0, attemptsMax - scheduleMs.length) },
-    () => scheduleMs.at(-1) ?? 0,
-  );
-  return [...scheduleMs.slice(0, attemptsMax), ...more];
-}
-
 /** Closed, or given up with its endpoint. Everybody's time was long enough; who is paused waits on. */
-const nothingLost: Check = (told, story) => {
-  const { isOwed, of, events, receiver } = story;
-  const requested = events.filter(({ type }) => type === "delivery.requested").at(-1);
-  if (!isOwed && !requested) return events.length > 0 ? "was skipped, and sent" : undefined;
+const nothingLost: Check = (reading, story) => {
+  const { owed, of, events } = story;
+  const requested = events.findLast(isRequest);
+  if (owed !== "owed" && !requested) return events.length > 0 ? `was ${owed}, and sent` : undefined;
   const last = events.at(-1);
   if (last && closes(last)) return undefined;
   const since = requested?.position ?? of.position;
-  if (turnsOff(told, receiver).some(({ position }) => position > since)) return undefined;
-  if (requested && wasOff(told, story, requested)) return undefined;
+  if (endedBy(reading, story, since, reading.world.views.progress.position())) return undefined;
+  if (!reading.isOver && versionsOf(reading, story).at(-1)?.isPaused) return undefined;
   return `is still open at the end: ${last?.type ?? "never attempted"}`;
 };
 
-/** What is asked for while its endpoint is off is skipped. */
-function wasOff({ world }: Told, { receiver }: Story, asked: RecordedEvent): boolean {
-  const before = world.log.events.filter(
-    ({ stream, position, type }) =>
-      stream === receiver.stream && position < asked.position && !/degraded|recovered/.test(type),
-  );
-  return /disabled|deleted/.test(before.at(-1)?.type ?? "");
-}
-
-const numbersAndSteps: Check = (_, story) => {
+const numbersAndSteps: Check = (reading, story) => {
   let number = 0;
   for (const round of roundsOf(story)) {
     let step = 0;
-    let answered = true;
+    let answered: RecordedEvent | undefined;
+    let latest: RecordedEvent | undefined;
     for (const event of round) {
       if (isAttempt(event)) {
         if (event.data.attempt !== ++number) return `attempt ${event.data.attempt} follows ${number - 1}`;
-        const isFirst = !round.slice(0, round.indexOf(event)).some(isAttempt);
-        if (!isFirst && answered) step++;
-        if (isFirst && !answered) return "a round begins unanswered";
+        if (latest && answered) step++;
         if (event.data.scheduleStep !== step)
           return `attempt ${number} is at ${event.data.scheduleStep}, not ${step}`;
-        if (step >= scheduleOf(story).length) return `attempt ${number} is beyond the schedule`;
-        answered = false;
+        // The schedule is that of the attempt which this one follows.
+        const schedule = latest && answered && versionOf(reading, story, latest)?.scheduleMs;
+        if (schedule && step >= schedule.length) return `attempt ${number} is beyond the schedule`;
+        latest = event;
+        answered = undefined;
       }
-      if (isAnswer(event)) answered = true;
+      if (isAnswer(event)) answered = event;
     }
   }
   return undefined;
 };
 
+/** As whatever the endpoint is, or was a moment ago. */
+const newestVersion: Check = (reading, story) => {
+  for (const event of story.events.filter(isAttempt)) {
+    const next = versionsOf(reading, story)[Number(event.data.endpointRevision) + 1];
+    if (next && next.atMs < msOf(event) - HEARD_MS && !isStalledAt(reading, msOf(event)))
+      return `attempt ${event.data.attempt} is made as of revision ${event.data.endpointRevision}`;
+  }
+  return undefined;
+};
+
 /** Exhausted only at the schedule's end, or by a status that is not retried. */
-const exhaustedRightly: Check = (_, story) => {
+const exhaustedRightly: Check = (reading, story) => {
   for (const round of roundsOf(story)) {
     const end = round.find(({ type }) => type === "delivery.exhausted");
     if (!end) continue;
     const { data } = round.filter(isAnswer).at(-1) ?? {};
-    const step = round.filter(isAttempt).at(-1)?.data.scheduleStep;
-    const { retriedStatuses } = story.receiver;
+    const latest = round.filter(isAttempt).at(-1);
+    const version = latest && versionOf(reading, story, latest);
+    if (!version) return "was exhausted without an attempt";
     const status = String(data?.httpStatus);
     const isRetried =
-      !retriedStatuses || [status, `${status[0]}xx`].some((one) => retriedStatuses.includes(one));
-    const isLast = step === scheduleOf(story).length - 1;
-    if (!isLast && (isRetried || data?.outcome !== "http_error")) return `was exhausted at step ${step}`;
+      version.retriedStatuses?.some((one) => one === status || one === `${status[0]}xx`) ?? true;
+    const isLast = Number(latest.data.scheduleStep) >= version.scheduleMs.length - 1;
+    if (!isLast && (isRetried || data?.outcome !== "http_error"))
+      return `was exhausted at step ${latest.data.scheduleStep}`;
   }
   return undefined;
 };
 
 /** Neither what is recorded as the next attempt nor what is sent is earlier than the schedule and the
  *  receiver say. */
-const neverEarly: Check = ({ stalls }, story, sent) => {
-  const schedule = scheduleOf(story);
-  const windowMs = schedule.reduce((sum, pauseMs) => sum + pauseMs, 0);
-  const firstMs = msOf(story.of) + (schedule[0] ?? 0);
-  if (sent[0] && !sent[0].replay && sent[0].startMs < firstMs)
+const neverEarly: Check = (reading, story, sent) => {
+  const owing = versionAt(reading, story.endpoint, story.of.position);
+  const firstMs = msOf(story.of) + (owing?.scheduleMs[0] ?? 0);
+  if (sent[0] && !sent[0].replay && !isExample(story) && sent[0].startMs < firstMs)
     return "was first sent before its schedule begins";
   for (const round of roundsOf(story))
     for (const [index, event] of round.entries()) {
-      const { nextAttemptAt } = event.data;
-      if (!isAnswer(event) || typeof nextAttemptAt !== "string") continue;
       const began = round.slice(0, index).findLast(isAttempt);
-      const first = round.find(isAttempt);
-      if (!began || !first) return "an answer without its attempt";
-      const answer = sent.findLast(({ endMs, startMs }) => endMs <= msOf(event) && startMs >= msOf(began));
-      const restMs = msOf(first) + windowMs - msOf(event);
-      const askedMs = Math.min(pauseOf(answer), HINT_MS_MAX, restMs);
-      const pauseMs = Math.max(schedule[Number(began.data.scheduleStep) + 1] ?? 0, askedMs);
-      const dueMs = Date.parse(nextAttemptAt);
-      const slackMs = 2 * HEARD_MS; // What is recorded is decided a moment before.
-      if (dueMs < msOf(event) + pauseMs - slackMs) return `is due ${msOf(event) + pauseMs - dueMs} ms early`;
-      const next = round.slice(index + 1).find(isAttempt);
-      if (next && msOf(next) < dueMs) return `is attempted ${dueMs - msOf(next)} ms early`;
-      const after = sent.find(({ startMs }) => startMs > msOf(event));
-      // Between its last look at the clock and the socket a process may stand still.
-      if (next && after && after.startMs < dueMs && stalls.length === 0)
-        return `is sent ${dueMs - after.startMs} ms early`;
+      const version = began && versionOf(reading, story, began);
+      if (!isAnswer(event) || typeof event.data.nextAttemptAt !== "string") continue;
+      if (!version) return "an answer without its attempt";
+      const said = tooEarly(reading, { version, began, event, round, sent });
+      if (said) return said;
     }
   return undefined;
 };
+
+type Answered = {
+  version: Version;
+  began: RecordedEvent;
+  event: RecordedEvent;
+  round: readonly RecordedEvent[];
+  sent: readonly Sent[];
+};
+
+function tooEarly({ stalls }: Told, { version, began, event, round, sent }: Answered): string | undefined {
+  const { scheduleMs } = version;
+  const answer = sent.findLast(({ endMs, startMs }) => endMs <= msOf(event) && startMs >= msOf(began));
+  const windowMs = scheduleMs.reduce((sum, pauseMs) => sum + pauseMs, 0);
+  const restMs = msOf(round.find(isAttempt) ?? began) + windowMs - msOf(event);
+  const askedMs = Math.min(pauseOf(answer), HINT_MS_MAX, restMs);
+  const pauseMs = Math.max(scheduleMs[Number(began.data.scheduleStep) + 1] ?? 0, askedMs);
+  const dueMs = Date.parse(String(event.data.nextAttemptAt));
+  const slackMs = 2 * HEARD_MS; // What is recorded is decided a moment before.
+  if (dueMs < msOf(event) + pauseMs - slackMs) return `is due ${msOf(event) + pauseMs - dueMs} ms early`;
+  const next = round.slice(round.indexOf(event) + 1).find(isAttempt);
+  if (next && msOf(next) < dueMs) return `is attempted ${dueMs - msOf(next)} ms early`;
+  const after = sent.find(({ startMs }) => startMs > msOf(event));
+  // Between its last look at the clock and the socket a process may stand still.
+  if (next && after && after.startMs < dueMs && stalls.length === 0)
+    return `is sent ${dueMs - after.startMs} ms early`;
+  return undefined;
+}
 
 /** By another reading than the one that is tested. */
 function pauseOf(answer: Sent | undefined): number {
@@ -124,20 +146,25 @@ function pauseOf(answer: Sent | undefined): number {
   return Number.isNaN(dateMs) || !answer ? 0 : Math.max(0, dateMs - answer.endMs);
 }
 
-/** After its endpoint was disabled or deleted nothing is begun that was owed before. */
-const neverAfterOff: Check = (told, story) => {
-  for (const off of turnsOff(told, story.receiver))
-    for (const round of roundsOf(story)) {
-      const since = round[0]?.type === "delivery.requested" ? round[0] : story.of;
+/** After its endpoint was disabled or deleted nothing is begun that was owed before; nor what was asked for
+ *  while it was. */
+const neverAfterOff: Check = (reading, story) => {
+  for (const round of roundsOf(story)) {
+    const isAsked = round[0]?.type === "delivery.requested";
+    const since = isAsked ? round[0] : story.of;
+    if (!since || (isExample(story) && !isAsked)) continue;
+    const state = versionAt(reading, story.endpoint, since.position)?.state;
+    if (isAsked && state !== "on" && round.some(isAttempt))
+      return `was asked for while it was ${state}, and sent`;
+    for (const off of turnsOff(reading, story.endpoint)) {
       if (since.position > off.position) continue;
-      const late = round.find((event) => isAttempt(event) && msOf(event) > msOf(off) + HEARD_MS);
-      if (late && !isStalledAt(told, msOf(late))) return `is attempted after ${off.type}`;
+      const late = round.find((event) => isAttempt(event) && msOf(event) > off.atMs + HEARD_MS);
+      if (late && !isStalledAt(reading, msOf(late)))
+        return `is attempted after its endpoint was ${off.state}`;
     }
+  }
   return undefined;
 };
-
-const isStalledAt = ({ stalls }: Told, ms: number) =>
-  stalls.some(({ fromMs, untilMs }) => ms >= fromMs && ms <= untilMs + HEARD_MS);
 
 /** One in flight at a time. Who stands still for longer than its lease cannot call back what it sent. */
 const oneInFlight: Check = ({ stalls }, _story, sent) => {
@@ -157,102 +184,106 @@ const recordedAttempts: Check = ({ kills, stalls }, { events }, sent) => {
   return unanswered > kills.length + stalls.length * 2 ? `${unanswered} attempts have no answer` : undefined;
 };
 
-const everyOne = [
+/** Where the endpoint was at that attempt, and marked by who asked for it. Who stood still sends what it had
+ *  recorded before, whatever has happened since. */
+const rightPlace: Check = (reading, story, sent) => {
+  if (reading.stalls.length > 0) return undefined;
+  for (const one of sent) {
+    const round = roundsOf(story).findLast((each) =>
+      each.some((e) => isAttempt(e) && msOf(e) <= one.startMs),
+    );
+    const began = round?.findLast((event) => isAttempt(event) && msOf(event) <= one.startMs);
+    const version = began && versionOf(reading, story, began);
+    if (!version) return "is sent without an attempt";
+    if (one.url !== version.url) return `is sent to ${one.url}, not to ${version.url}`;
+    const asked = round?.[0]?.type === "delivery.requested" ? round[0].data : undefined;
+    const mark = asked && (asked.replay ?? asked.reason);
+    if (one.replay !== mark) return `is marked by ${one.replay}, not by ${mark}`;
+  }
+  return undefined;
+};
+
+/** Cancelled for nothing but what happened. */
+const cancelledRightly: Check = (reading, story) => {
+  for (const round of roundsOf(story)) {
+    const end = round.find(({ type }) => type === "delivery.cancelled");
+    if (!end || isStalledAt(reading, msOf(end))) continue;
+    const { reason } = end.data;
+    if (!(reasons[String(reason)]?.(reading, story, { end, round }) ?? false))
+      return `was cancelled as ${reason}`;
+  }
+  return undefined;
+};
+
+type Cancelled = { end: RecordedEvent; round: readonly RecordedEvent[] };
+type Holds = (reading: Reading, story: Story, cancelled: Cancelled) => boolean;
+
+const goesOn = /^run\.(input_given|resumed|completed|failed|cancelled|errored)$/;
+
+const reasons: Readonly<Record<string, Holds>> = {
+  superseded(reading, { of, endpoint }, { end, round }) {
+    if (round[0]?.type === "delivery.requested") return false;
+    const since = reading.world.log.events.filter(
+      ({ stream, revision, position }) =>
+        stream === of.stream && revision > of.revision && position < end.position,
+    );
+    if (of.type === "run.awaiting_input" && since.some(({ type }) => goesOn.test(type))) return true;
+    const isNewer = reading.stories.some(
+      (other) => other.endpoint === endpoint && other.owed === "owed" && since.includes(other.of),
+    );
+    const known = reading.versions.get(endpoint) ?? [];
+    const then = known.filter(
+      (one, index) => (known[index + 1]?.atMs ?? Infinity) >= msOf(end) - HEARD_MS && one.atMs <= msOf(end),
+    );
+    return isNewer && then.some(({ order }) => order === "newestOnly");
+  },
+  aborted: (_, __, { round }) => round.filter(isAnswer).at(-1)?.data.directive === "abort",
+  endpoint_disabled: (reading, story, { end, round }) =>
+    endedBy(
+      reading,
+      story,
+      (round[0]?.type === "delivery.requested" ? round[0] : story.of).position,
+      end.position,
+    ),
+  replay_cancelled: ({ world }, _, { end, round }) =>
+    world.log.events.some(
+      ({ type, stream, position }) =>
+        type === "replay.cancel_requested" &&
+        stream.replace("-", "_") === round[0]?.data.replay &&
+        position < end.position,
+    ),
+};
+
+const everyOne = {
   nothingLost,
   numbersAndSteps,
+  newestVersion,
   exhaustedRightly,
   neverEarly,
   neverAfterOff,
   oneInFlight,
   sameBytes,
   recordedAttempts,
-];
+  rightPlace,
+  cancelledRightly,
+};
 
-/** What is promised of deliveries beside each other: in their runs, and at their endpoints. */
-function orderKept(told: Told, stories: readonly Story[]): string[] {
-  const found: string[] = [];
-  for (const later of stories)
-    for (const earlier of stories) {
-      const { receiver, of } = later;
-      if (earlier.receiver !== receiver || earlier.of.stream !== of.stream || !earlier.isOwed) continue;
-      if (earlier.of.revision >= of.revision) continue;
-      const first = later.events.find(isAttempt);
-      if (receiver.order === "perRun" && first && !isClosedBefore(told, earlier, first))
-        found.push(`${later.id} goes before ${earlier.id} of its run`);
-      const late = roundsOf(earlier)[0]?.find((one) => isAttempt(one) && msOf(one) > msOf(of) + HEARD_MS);
-      if (receiver.order === "newestOnly" && later.isOwed && late && !isStalledAt(told, msOf(late)))
-        found.push(`${earlier.id} is sent though ${later.id} is newer`);
-    }
-  return found;
-}
-
-function isClosedBefore(told: Told, earlier: Story, first: RecordedEvent): boolean {
-  const off = turnsOff(told, earlier.receiver);
-  if (off.some(({ position }) => position > earlier.of.position && position < first.position)) return true;
-  return earlier.events.some((event) => closes(event) && event.position < first.position);
-}
-
-/** Where an endpoint's first open delivery is, by the view and by a plain reading. */
-function watermarksRight({ watermarks, receivers, ...told }: Told, stories: readonly Story[]): string[] {
-  const found: string[] = [];
-  for (const { position: until, rows } of watermarks)
-    for (const receiver of receivers) {
-      const id = receiver.stream.replace("-", "_");
-      const inView = rows
-        .filter(({ openEndpoint }) => openEndpoint === id)
-        .map(({ owedPosition }) => owedPosition);
-      const inLog = stories.flatMap((story) => {
-        if (story.receiver !== receiver || story.of.position > until) return [];
-        const since = openSince(story, until);
-        const all = { ...told, watermarks, receivers };
-        const asked = since && story.events.find(({ position }) => position === since);
-        if (since === undefined || (asked && wasOff(all, story, asked))) return [];
-        const off = turnsOff(all, receiver).some(({ position }) => position > since && position <= until);
-        return off ? [] : [since];
-      });
-      const [ours, theirs] = [least(inLog), least(inView)];
-      if (ours !== theirs) found.push(`the watermark at ${until} is ${theirs}, not ${ours}`);
-    }
-  return found;
-}
-
-function openSince({ isOwed, of, events }: Story, until: bigint): bigint | undefined {
-  let since = isOwed ? of.position : undefined;
-  for (const event of events) {
-    if (event.position > until) break;
-    if (event.type === "delivery.requested") since = event.position;
-    else if (closes(event)) since = undefined;
-  }
-  return since;
-}
-
-const least = (all: readonly bigint[]): bigint | undefined =>
-  all.reduce<bigint | undefined>((low, one) => (low === undefined || one < low ? one : low), undefined);
-
-/** What is closed is in nobody's memory, once nothing is left to do. */
-const forgotten = (told: Told, stories: readonly Story[]): string[] =>
-  told.isOver
-    ? alive(told.world).flatMap(({ isKnown, inFlight }) => [
-        ...(inFlight() > 0 ? [`${inFlight()} are in flight at the end`] : []),
-        ...stories.filter(({ id }) => isKnown(id.replace("_", "-"))).map(({ id }) => `${id} is still queued`),
-      ])
-    : [];
+/** Every property, by the name that it is reported under. */
+export const propertyNames: readonly string[] = [...Object.keys(everyOne), ...Object.keys(together)];
 
 /** Everything that a story shows and must not. */
 export function violations(told: Told): string[] {
-  const stories = readStories(told);
+  const reading = read(told);
   const bySent = Map.groupBy(told.world.network.sent, ({ delivery }) => delivery);
-  const found = stories.flatMap((story) => {
+  const found = reading.stories.flatMap((story) => {
     const sent = bySent.get(story.id) ?? [];
-    return everyOne.flatMap((check) => {
-      const said = check(told, story, sent);
-      return said === undefined ? [] : [`${story.id} ${said}`];
+    return Object.entries(everyOne).flatMap(([name, check]) => {
+      const said = check(reading, story, sent);
+      return said === undefined ? [] : [`${name}: ${story.id} ${said}`];
     });
   });
-  return [
-    ...found,
-    ...orderKept(told, stories),
-    ...watermarksRight(told, stories),
-    ...forgotten(told, stories),
-  ];
+  const beside = Object.entries(together).flatMap(([name, check]) =>
+    check(reading).map((said) => `${name}: ${said}`),
+  );
+  return [...found, ...beside];
 }

@@ -3,6 +3,8 @@ import { createDeliveries } from "../../projections/deliveries/deliveries.ts";
 import type { EndpointHealthRow } from "../../projections/endpoint-health/endpoint-health.table.ts";
 import { endpointHealth } from "../../projections/endpoint-health/endpoint-health.ts";
 import type { Context, Projection } from "../../projections/projection.ts";
+import type { ReplayRow } from "../../projections/replays/replays.table.ts";
+import { replays as replaysOf } from "../../projections/replays/replays.ts";
 import type { ListQuery, Page, RowReader, StoredRow, View } from "../../projections/row-store.ts";
 import { unknownView } from "../../projections/row-store.ts";
 import { createProgress } from "../../services/projector/progress.ts";
@@ -12,11 +14,17 @@ import type { SimulatedClock } from "./simulated-clock.ts";
 import type { SimulatedLog } from "./simulated-log.ts";
 
 /** The views that a dispatcher reads: the real projections over rows in memory, behind the log by as much as
- *  `lagMs` says. */
-export function openSimulatedViews(clock: SimulatedClock, log: SimulatedLog, lagMs: () => number) {
+ *  `lagMs` says. `told` may tell them something else than what the log has. */
+export function openSimulatedViews(
+  clock: SimulatedClock,
+  log: SimulatedLog,
+  lagMs: () => number,
+  told: (event: RecordedEvent) => RecordedEvent | undefined = (event) => event,
+) {
   const progress = createProgress();
   const deliveries = openRowsOf<DeliveryRow>(createDeliveries(createEndpointHistory()));
   const health = openRowsOf<EndpointHealthRow>(endpointHealth);
+  const replays = openRowsOf<ReplayRow>(replaysOf);
   const histories = new Map<string, RecordedEvent[]>();
   let at = 0;
   let clockMs = 0;
@@ -27,12 +35,14 @@ export function openSimulatedViews(clock: SimulatedClock, log: SimulatedLog, lag
     histories.set(event.stream, history);
     clockMs = Math.max(clockMs, Date.parse(event.meta.recordedAt));
     const context = { ledger: log.ledger, clockMs, history };
-    deliveries.take(event, context);
-    health.take(event, context);
+    for (const view of [deliveries, health, replays]) view.take(event, context);
   }
 
   function catchUp(until: number): void {
-    for (let event = log.events[at]; event && at < until; event = log.events[++at]) take(event);
+    for (let event = log.events[at]; event && at < until; event = log.events[++at]) {
+      const one = told(event);
+      if (one) take(one);
+    }
     progress.move({ position: BigInt(at), eventsSeen: at, live: true });
   }
 
@@ -58,6 +68,7 @@ export function openSimulatedViews(clock: SimulatedClock, log: SimulatedLog, lag
     rows,
     progress,
     deliveries: deliveries.all,
+    replays: replays.all,
     async *knownHealth(position: bigint, signal: AbortSignal) {
       await progress.caughtUp(position, signal);
       for (const row of health.all()) yield { row, position: progress.position() };
