@@ -6,10 +6,10 @@ import { endRuns, logBytesOfDeliveries, startClient, startReceivers, webhookOf }
 
 const WINDOWS = Number(process.env.BENCH_WINDOWS ?? 5);
 const CLIENT_MS = 3_000;
-const ENDPOINTS = 8;
+const ENDPOINTS = Number(process.env.BENCH_ENDPOINTS ?? 8);
 const IN_FLIGHT = Number(process.env.BENCH_IN_FLIGHT ?? 64);
-/** Ended runs that are recorded before each window: what they owe fits into the dispatcher's queues. */
-const RUNS = 1_000;
+/** Ended runs that are recorded before each window. */
+const RUNS = Math.ceil(8_000 / ENDPOINTS);
 const RATIO_MIN = 0.2;
 const CPU_SECONDS_MAX = 0.3;
 
@@ -32,7 +32,7 @@ export const bench: Bench = {
       await endRuns(server, runs);
       expected += runs * ENDPOINTS;
     };
-    await owe(400);
+    await owe(Math.ceil(3_200 / ENDPOINTS));
     await receivers.until(expected);
     const job = {
       ...webhookOf((await receivers.received()).last),
@@ -80,6 +80,7 @@ export const bench: Bench = {
       eventsPerCommit: rounded(group, 1),
       fsyncMs: rounded(fsyncMs(), 2),
       inFlight: IN_FLIGHT,
+      endpoints: ENDPOINTS,
       undiciPerSecond: of("undici", "perSecond", 0),
       undiciCpuSecondsPer1000: of("undici", "cpuSecondsPer1000", 3),
       overGot: rounded(over("got")),
