@@ -21,8 +21,8 @@ type Deps = {
 
 const SWEEP_MS = 3_600_000;
 const BATCH_EXCERPTS = 10_000;
-/** How many are erased before it is looked whether to go on. */
-const ERASED_TOGETHER = 500;
+/** How many are erased in one step: whoever appends waits for the journal to be emptied after it. */
+const ERASED_TOGETHER = 100;
 
 /** Whether excerpts of any class are ever erased. */
 export const endsAny = (days: ExcerptDays): boolean => Object.values(days).some(Number.isFinite);
@@ -50,12 +50,14 @@ export function openRetention(deps: Deps) {
     return position;
   }
 
+  const erase = (events: readonly RecordedEvent[]): Promise<void> =>
+    erasing.erase(events, { reason: "retention", erasedAt: new Date(clock.now()).toISOString() });
+
   /** Newest first: what a batch is known by goes last. */
   async function eraseAll(events: readonly RecordedEvent[], signal: AbortSignal): Promise<void> {
     const newestFirst = events.toReversed();
-    const erasure = { reason: "retention", erasedAt: new Date(clock.now()).toISOString() };
     for (let from = 0; from < newestFirst.length && !signal.aborted; from += ERASED_TOGETHER)
-      await erasing.erase(newestFirst.slice(from, from + ERASED_TOGETHER), erasure);
+      await erase(newestFirst.slice(from, from + ERASED_TOGETHER));
   }
 
   /** What is due of one class now. */
@@ -87,6 +89,7 @@ export function openRetention(deps: Deps) {
     /** Until it is aborted: now, and every hour. */
     async run(lease: Lease, signal: AbortSignal): Promise<void> {
       while (!signal.aborted) {
+        await erase([]); // Who was killed may have left something.
         for (const [name, kept] of Object.entries(days))
           if (Number.isFinite(kept)) await sweep(name, lease, signal);
         await clock.sleep(SWEEP_MS, signal);

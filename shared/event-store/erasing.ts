@@ -12,7 +12,8 @@ export interface Erasing {
   erasedWith(event: RecordedEvent): Promise<readonly RecordedEvent[]>;
   /** Their content and its salt are gone for good when this resolves, and so is what `erasedWith` says of
    *  them; why and when is kept. What never had content, or has lost it, stays as it is. Where it fails some
-   *  may be gone: it is asked for again. Appends go on meanwhile. */
+   *  may be gone: it is asked for again. Asked for nothing, it ends what an earlier one could not. Appends go
+   *  on meanwhile. */
   erase(events: readonly Erased[], erasure: Erasure): Promise<void>;
   /** Why and when an event's content was erased; undefined where it was not. */
   erasureOf(event: Erased): Promise<Erasure | undefined>;

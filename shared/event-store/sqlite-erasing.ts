@@ -6,7 +6,7 @@ import type { Erasure } from "./moved-event.ts";
 import { isUntrusted } from "./sqlite-failures.ts";
 
 /** How many events lose their content in one commit: what is appended with it must not wait for long. */
-const GROUP_ERASED = 50;
+const GROUP_ERASED = 20;
 const JOURNAL_TRIES = 100;
 const JOURNAL_PAUSE_MS = 50;
 
@@ -27,6 +27,8 @@ type Deps = {
 /** Erasing in the one file. It waits for commits as appends do, and shares them. */
 export function openSqliteErasing({ log, wake }: Deps) {
   const waiting: Asked[] = [];
+  /** Whether the journal may have what was erased: who was killed has not emptied it. */
+  let isLeft = true;
   let closed = false;
 
   /** Content is overwritten with zeros where it stood. */
@@ -57,6 +59,7 @@ export function openSqliteErasing({ log, wake }: Deps) {
       const done = eraseOn(db, asked);
       db.exec("RELEASE erase");
       return () => {
+        isLeft = true;
         asked.done = done;
         if (done < asked.own.length) return;
         waiting.shift();
@@ -72,15 +75,16 @@ export function openSqliteErasing({ log, wake }: Deps) {
   /** Until then the journal beside the file still has what was there. A reader in the way is not waited for:
    *  appends would wait too. */
   async function emptyJournal(): Promise<void> {
-    for (let tries = 1; ; tries++) {
+    for (let tries = 1; isLeft; tries++) {
       const { db } = log();
       if (closed || !db.isOpen) throw new UnusableLog("the log is closed");
       db.exec("PRAGMA busy_timeout = 0");
       try {
-        if (db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()?.busy === 0) return;
+        isLeft = db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()?.busy !== 0;
       } finally {
         db.exec("PRAGMA busy_timeout = 5000");
       }
+      if (!isLeft) return;
       if (tries === JOURNAL_TRIES)
         throw new Error("the log is being read: what was erased is still in its journal");
       await sleep(JOURNAL_PAUSE_MS, undefined, { ref: false });
@@ -95,11 +99,11 @@ export function openSqliteErasing({ log, wake }: Deps) {
       const own = events
         .filter(({ position }) => position / EPOCH === epoch)
         .map(({ position }) => position % EPOCH);
-      if (own.length === 0) return;
-      await new Promise<void>((resolve, reject) => {
-        waiting.push({ own, erasure, done: 0, resolve, reject });
-        wake();
-      });
+      if (own.length > 0)
+        await new Promise<void>((resolve, reject) => {
+          waiting.push({ own, erasure, done: 0, resolve, reject });
+          wake();
+        });
       await emptyJournal();
     },
     async erasureOf({ position }: Erased) {

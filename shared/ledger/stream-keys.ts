@@ -66,11 +66,11 @@ export function openStreamKeys(vault: Pick<Vault, "find" | "findAll" | "put" | "
 
     async erase(streams, erasure) {
       const secret = Buffer.from(erasureText(erasure));
-      for (let from = 0; from < streams.length; from += ERASED_TOGETHER) {
+      for (let from = 0; from === 0 || from < streams.length; from += ERASED_TOGETHER) {
         const found = await vault.findAll(streams.slice(from, from + ERASED_TOGETHER).map(contentKeyId));
         // Why it was erased first is what stays.
         const ids = [...found].flatMap(([id, key]) => (isKey(key) ? [id] : []));
-        if (ids.length > 0) await vault.replace(ids.map((id) => ({ id, secret })));
+        await vault.replace(ids.map((id) => ({ id, secret })));
       }
     },
 

@@ -100,10 +100,12 @@ export function openSqliteVault(
     async replace(secrets) {
       const entries = secrets.map(({ id, secret }) => ({ name: secretName(id), secret }));
       for (const { name } of entries) cached.delete(name);
-      together(() => {
-        for (const { name, secret } of entries) upsert.run(name, seal(key, name, secret));
-      });
-      emptyJournal(secrets[0]?.id ?? "nothing");
+      // An empty transaction would be written too.
+      if (entries.length > 0)
+        together(() => {
+          for (const { name, secret } of entries) upsert.run(name, seal(key, name, secret));
+        });
+      emptyJournal(secrets[0]?.id ?? "what was replaced");
     },
     async secretOf(name, bytes) {
       const entry = ownName(name);

@@ -23,7 +23,7 @@ export interface Vault {
    *  encrypted bytes are left. An id that nobody has: fine. */
   remove(id: string): Promise<void>;
   /** Other secrets in the places of these, all or none: what was there is gone for good when it resolves, as
-   *  with `remove`, and at no moment is there nothing. */
+   *  with `remove`, and at no moment is there nothing. Of none: it ends what an earlier one could not. */
   replace(secrets: readonly { id: string; secret: Uint8Array }[]): Promise<void>;
   /** The vault's own secret of that name: made of random bytes when it is first asked for, the same ever
    *  after. */

@@ -22,7 +22,10 @@ const died = new Error("it was killed");
 describe.each(engines)("whoever erases excerpts in %s", (engine) => {
   it("goes on where it was killed after it had said so: nothing stays, and it is said once", async () => {
     const { store, sweep, left, said } = await due(engine, 4);
-    const erasing: Erasing = { ...store, erase: () => Promise.reject(died) };
+    const erasing: Erasing = {
+      ...store,
+      erase: async (events) => (events.length > 0 ? Promise.reject(died) : undefined),
+    };
     await expect(sweep({ erasing })).rejects.toThrow(died);
     expect([await left(), (await said()).length]).toEqual([["0", "1", "2", "3"], 1]);
     await sweep();
@@ -36,7 +39,7 @@ describe.each(engines)("whoever erases excerpts in %s", (engine) => {
       ...store,
       async erase(events, erasure) {
         await store.erase(events.slice(0, 2), erasure);
-        throw died;
+        if (events.length > 0) throw died;
       },
     };
     await expect(sweep({ erasing })).rejects.toThrow(died);
@@ -73,7 +76,7 @@ describe.each(engines)("whoever erases excerpts in %s", (engine) => {
       ...store,
       async erase(events, erasure) {
         await store.erase(events.slice(0, 1), erasure);
-        lease.lose();
+        if (events.length > 0) lease.lose();
       },
     };
     await sweep({ lease, erasing });
@@ -87,7 +90,7 @@ describe.each(engines)("whoever erases excerpts in %s", (engine) => {
     const stalled: Erasing = {
       ...store,
       async erase(events, erasure) {
-        await sweep(); // Another process, in the time that this one stood still.
+        if (events.length > 0) await sweep(); // Another process, in the time that this one stood still.
         await store.erase(events, erasure);
       },
     };
@@ -104,6 +107,7 @@ describe.each(engines)("whoever erases excerpts in %s", (engine) => {
       ...store,
       async erase(events, erasure) {
         await store.erase(events, erasure);
+        if (events.length === 0) return;
         Object.assign(lease, late);
         late.lose();
       },

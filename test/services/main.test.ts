@@ -31,6 +31,18 @@ describe("the server refuses to start, in one line", () => {
     expect(refused.err).not.toContain("not-a-key");
   });
 
+  it("with days to keep excerpts that it cannot keep", async () => {
+    const keeping = (days: string, env = {}) =>
+      start(temporaryFolder(), { RUNLEDGER_EXCERPT_DAYS: days, ...env });
+    expectRefused(await keeping("delivered:soon"), /^RUNLEDGER_EXCERPT_DAYS must be days by class/);
+    const unsealed = {
+      RUNLEDGER_EVENT_STORE: "eventstoredb",
+      RUNLEDGER_EVENT_STORE_URL: "esdb://127.0.0.1:1?tls=false",
+      RUNLEDGER_SEAL_CONTENT: "false",
+    };
+    expectRefused(await keeping("failed:1", unsealed), /^RUNLEDGER_EXCERPT_DAYS cannot end where/);
+  });
+
   it("as a process that there is not", async () => {
     expectRefused(await start(temporaryFolder(), {}, ["projector-only"]), /no process projector-only/);
   });
