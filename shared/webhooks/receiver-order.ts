@@ -91,10 +91,13 @@ export function openOrder({ memory, stateOf, order, clock }: Deps) {
     const others = waiting.get(event) ?? new Set();
     waiting.set(event, others.add(wake));
     closing.signal.addEventListener("abort", wake, { once: true });
-    await clock.sleep(ms, over.signal);
-    closing.signal.removeEventListener("abort", wake);
-    others.delete(wake);
-    if (others.size === 0 && waiting.get(event) === others) waiting.delete(event);
+    try {
+      await clock.sleep(ms, over.signal);
+    } finally {
+      closing.signal.removeEventListener("abort", wake);
+      others.delete(wake);
+      if (others.size === 0 && waiting.get(event) === others) waiting.delete(event);
+    }
   }
 
   /** Waits for the event before, as long as it may; whether it came. */
