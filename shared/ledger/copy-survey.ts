@@ -1,4 +1,5 @@
 import { type EventReader, type Position, UnusableLog } from "../event-store/event-store.ts";
+import type { StreamKeys } from "../event-store/sealed-content.ts";
 import { type StreamHead, type Verified, verifyLog } from "../verification/verify-log.ts";
 import type { LogSource } from "./copy-log.ts";
 import { storedLog } from "./stored-log.ts";
@@ -56,12 +57,32 @@ export async function surveyLog(source: LogSource, what: string): Promise<Survey
   return { events, streams, erased, digest, head, leaf, ends };
 }
 
+/** How many events of a source have content in streams whose content is known to be erased. */
+export async function countErased(source: LogSource, keys: Pick<StreamKeys, "erasureOf">): Promise<number> {
+  const erased = new Map<string, boolean>();
+  let count = 0;
+  for await (const { stream, content } of source.events()) {
+    if (content === null) continue;
+    const known = erased.get(stream) ?? (await keys.erasureOf(stream)) !== undefined;
+    erased.set(stream, known);
+    if (known) count++;
+  }
+  return count;
+}
+
 /** Reads and verifies a whole copy, and refuses, in one line, one that is not the same as what was copied:
- *  in the log's order, and stream by stream. */
-export async function checkCopy(copy: EventReader, of: Survey): Promise<void> {
+ *  in the log's order, and stream by stream. `erasedHere` is asked only where the copy lacks more content:
+ *  of how much the place that it is copied to knows that it was erased since. */
+export async function checkCopy(
+  copy: EventReader,
+  source: Survey,
+  erasedHere: () => Promise<number> = async () => 0,
+): Promise<void> {
   const verified: Verified = await verifyLog(storedLog(copy), [], { streamsMax: Number.POSITIVE_INFINITY });
   if (!verified.ok)
     throw new UnusableLog(`the copy is damaged at position ${verified.position}: ${verified.problem}`);
+  const lacksMore = verified.erased > source.erased;
+  const of = lacksMore ? { ...source, erased: source.erased + (await erasedHere()) } : source;
   for (const name of ["events", "streams", "erased", "digest"] as const) {
     if (verified[name] === of[name]) continue;
     throw new UnusableLog(`the copy differs from its source: ${name} ${verified[name]}, not ${of[name]}`);
