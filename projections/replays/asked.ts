@@ -1,3 +1,5 @@
+import { requestedTypes } from "../../shared/domain/endpoint/events.ts";
+import type { OwingRun } from "../../shared/domain/endpoint/filter.ts";
 import type { EndpointHistory } from "../../shared/domain/endpoint/history.ts";
 import { needsTold, owedBy } from "../../shared/domain/endpoint/owed.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
@@ -28,13 +30,14 @@ export type Asked = {
   standing: Standing;
 };
 
-/** The delivery of a run's event to an endpoint; undefined where the endpoint does not hear of it. */
+/** The delivery of an event to an endpoint; undefined where the endpoint does not hear of it by itself: what
+ *  it was sent to be tried is nothing to repeat. */
 export async function deliveryAsked(
   { store, endpoints }: Deps,
   { workspace, endpoint, endpointRevision }: Asking,
   event: RecordedEvent,
 ): Promise<Asked | undefined> {
-  if (event.meta.workspace !== workspace) return undefined;
+  if (event.meta.workspace !== workspace || requestedTypes.includes(event.type)) return undefined;
   const existing = endpoints.at(endpoint, event.position);
   const since = existing ?? endpoints.atRevision(endpoint, endpointRevision);
   // Where it did not exist then, it is taken as if it had been there all the time.
@@ -54,7 +57,8 @@ async function runOf(
   store: Deps["store"],
   event: RecordedEvent,
   version: Parameters<typeof needsTold>[1][0],
-) {
+): Promise<OwingRun> {
+  if (!event.stream.startsWith("run-")) return { recipientRun: false };
   if (needsTold(event, [version])) return owingRun(await eventsOf(store, event.stream, event.revision + 1));
   const [created] = event.revision === 0 ? [event] : await eventsOf(store, event.stream, 1);
   return { recipientRun: created?.data.recipientIndex !== undefined, created: created?.data };
@@ -69,23 +73,4 @@ export async function eventsOf(
   const events: RecordedEvent[] = [];
   for await (const event of store.read(stream)) if (events.push(event) >= count) break;
   return events;
-}
-
-const PAGE_EVENTS = 500;
-
-/** The events of runs behind a position and up to another, a page at a time: nothing is held open while
- *  whoever asked goes slowly. */
-export async function* runPages(
-  store: Pick<EventReader, "readAll">,
-  after: bigint,
-  until: bigint,
-): AsyncGenerator<readonly RecordedEvent[]> {
-  for (let from = after; from < until; ) {
-    const page: RecordedEvent[] = [];
-    for await (const event of store.readAll(from, { kind: "run", limit: PAGE_EVENTS })) page.push(event);
-    yield page.filter(({ position }) => position <= until);
-    const last = page.at(-1);
-    if (!last || page.length < PAGE_EVENTS) return;
-    from = last.position;
-  }
 }

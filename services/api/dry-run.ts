@@ -1,4 +1,6 @@
-import { type Asking, deliveryAsked, eventsOf, runPages } from "../../projections/replays/asked.ts";
+import { noticeData } from "../../projections/deliveries/notice-data.ts";
+import { type Asking, deliveryAsked, eventsOf } from "../../projections/replays/asked.ts";
+import { kindsHeard, pagesOf } from "../../projections/replays/pages.ts";
 import { foldOwing } from "../../projections/runs/owing-run.ts";
 import { runV1, runV2, thinRunV1, thinRunV2 } from "../../projections/runs/run-body.ts";
 import type { EndpointHistory } from "../../shared/domain/endpoint/history.ts";
@@ -27,7 +29,8 @@ export async function dryRun(
   const endMs = clock.now() + MOST_MS;
   const found: bigint[] = [];
   let [count, bytes, reached, isPartial] = [0, 0, from, false];
-  for await (const page of runPages(ledger.store, from, until)) {
+  const kinds = kindsHeard(endpoints, asking.endpoint);
+  for await (const page of pagesOf(ledger.store, kinds, from, until)) {
     for (const event of page) {
       isPartial = clock.now() >= endMs;
       if (isPartial) break;
@@ -63,13 +66,26 @@ function sentBytes(history: readonly RecordedEvent[]): number | undefined {
 
 /** What was never sent is made as it would be now. */
 async function madeBytes(
-  { ledger, endpoints, bodyBytesMax }: Deps,
-  { endpoint, endpointRevision }: Asking,
+  deps: Deps,
+  asking: Asking,
   event: RecordedEvent,
   delivery: string,
 ): Promise<number> {
-  const { run, owing } = foldOwing(await eventsOf(ledger.store, event.stream, event.revision + 1));
-  if (!run) return 0;
+  const events = await eventsOf(deps.ledger.store, event.stream, event.revision + 1);
+  return event.stream.startsWith("run-")
+    ? runBytes(deps, asking, events, delivery)
+    : lengthOf(delivery, event, null, noticeData(events) ?? {});
+}
+
+function runBytes(
+  { endpoints, bodyBytesMax }: Deps,
+  { endpoint, endpointRevision }: Asking,
+  events: readonly RecordedEvent[],
+  delivery: string,
+): number {
+  const { run, owing } = foldOwing(events);
+  const event = events.at(-1);
+  if (!run || !event) return 0;
   const existing = endpoints.at(endpoint, event.position);
   const version = existing ?? endpoints.atRevision(endpoint, endpointRevision);
   const earlier = owing.findLast(({ event: before, run: then }) => {
@@ -77,23 +93,25 @@ async function madeBytes(
     const to = existing ? endpoints.at(endpoint, before.position) : { ...version, position: 0n };
     return to !== undefined && owedBy(before, then, [to]).some(({ as }) => as === "owed");
   });
-  const length = (data: object): number =>
-    Buffer.byteLength(
-      JSON.stringify({
-        id: wireIdOf(delivery),
-        type: event.type,
-        timestamp: event.meta.at,
-        data,
-        ledger: {
-          event: event.id,
-          revision: event.revision,
-          previous: earlier?.event.id ?? null,
-          hash: Buffer.from(event.leaf).toString("hex"),
-        },
-      }),
-    );
+  const length = (data: object) => lengthOf(delivery, event, earlier?.event.id ?? null, data);
   const isFirst = version?.bodyVersion === 1;
   const full = length({ run: isFirst ? runV1(run, event) : runV2(run, event) });
   if (version?.policy.payload !== "thin" && full <= bodyBytesMax) return full;
   return length({ run: isFirst ? thinRunV1(run) : thinRunV2(run), dataUrl: `/v1/runs/${run.id}` });
 }
+
+const lengthOf = (
+  delivery: string,
+  { id, type, revision, meta, leaf }: RecordedEvent,
+  previous: string | null,
+  data: object,
+): number =>
+  Buffer.byteLength(
+    JSON.stringify({
+      id: wireIdOf(delivery),
+      type,
+      timestamp: meta.at,
+      data,
+      ledger: { event: id, revision, previous, hash: Buffer.from(leaf).toString("hex") },
+    }),
+  );

@@ -1,6 +1,6 @@
+import { noticeData } from "../../projections/deliveries/notice-data.ts";
 import { exampleRun } from "../../projections/runs/example-run.ts";
 import type { RunRow } from "../../projections/runs/runs.table.ts";
-import { createEndpointHistory } from "../../shared/domain/endpoint/history.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
 
@@ -12,7 +12,6 @@ export function aboutEndpoint(
 ) {
   const event = events.at(-1);
   if (!event) return undefined;
-  if (event.stream.startsWith("delivery-")) return told(event.type, { delivery: givenUp(events) });
   if (event.type === "endpoint.challenge_requested")
     return told("endpoint.challenge", { challenge: challengeOf(event) });
   if (event.type === "endpoint.example_requested") {
@@ -24,42 +23,8 @@ export function aboutEndpoint(
     if (type.startsWith("delivery.")) return told(type, { example: true, delivery: exampleDelivery(event) });
     return told(type, { example: true, endpoint: exampleEndpoint(type, event) });
   }
-  const history = createEndpointHistory();
-  for (const each of events) history.take(each);
-  const about = history.current(event.stream);
-  if (!about) return undefined;
-  return told(event.type, {
-    endpoint: {
-      id: wireIdOf(event.stream),
-      workspace: about.workspace,
-      status: about.status,
-      degraded: about.degraded,
-      reason: typeof event.data.reason === "string" ? event.data.reason : null,
-      revision: about.revision,
-    },
-  });
-}
-
-const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null);
-
-/** A delivery that was given up, as its own events tell it. */
-function givenUp(events: readonly RecordedEvent[]) {
-  const last = events.at(-1);
-  const attempted = events.findLast(({ type }) => type === "delivery.attempted");
-  const responded = events.findLast(({ type }) => type === "delivery.responded");
-  const { endpoint, event, source, revision, type } = last?.data ?? {};
-  const { httpStatus } = responded?.data ?? {};
-  return {
-    id: wireIdOf(last?.stream ?? ""),
-    workspace: last?.meta.workspace ?? null,
-    status: "exhausted",
-    endpointId: textOrNull(endpoint),
-    runId: textOrNull(source),
-    event: { id: textOrNull(event), type: textOrNull(type), revision: Number(revision ?? 0) },
-    attempts: Number(attempted?.data.attempt ?? 0),
-    lastOutcome: textOrNull(responded?.data.outcome),
-    lastHttpStatus: typeof httpStatus === "number" ? httpStatus : null,
-  };
+  const data = noticeData(events);
+  return data && told(event.type, data);
 }
 
 /** One that somebody would have given up. */

@@ -1,4 +1,5 @@
-import { type Asked, deliveryAsked, eventsOf, runPages } from "../../projections/replays/asked.ts";
+import { type Asked, deliveryAsked, eventsOf } from "../../projections/replays/asked.ts";
+import { kindsHeard, pagesOf } from "../../projections/replays/pages.ts";
 import type { EndpointHistory } from "../../shared/domain/endpoint/history.ts";
 import { canOwe } from "../../shared/domain/endpoint/owed.ts";
 import type { Proposed, RecordedEvent } from "../../shared/domain/event.ts";
@@ -49,7 +50,8 @@ export async function walk(
   const pace = openPace(replay.perSecondMax, clock);
   const [from, until] = [await positionNow(ledger, replay.position), await positionNow(ledger, replay.until)];
   let sinceMs = clock.now();
-  for await (const page of runPages(ledger.store, from, until)) {
+  const kinds = kindsHeard(deps.endpoints, streamOf(replay.endpoint));
+  for await (const page of pagesOf(ledger.store, kinds, from, until)) {
     for (const group of groupsOf(page, pace.together)) {
       if (!(await hasRoom(walking, group.length))) return;
       const begun = await Promise.all(group.map((event) => ask(walking, event)));
