@@ -1,10 +1,10 @@
 import { describe, expect, it, vi } from "vitest";
-import { openEventStoreDbReader } from "../../shared/event-store/eventstoredb-event-store.ts";
 import { openCellPostgres } from "../support/cell-postgres.ts";
 import type { DeliveryJson, Page } from "../support/client.ts";
 import { spawnCluster } from "../support/cluster.ts";
 import { TAKEOVER, untilHeldBy } from "../support/cluster-leases.ts";
 import { openReceiver } from "../support/receiver.ts";
+import { erasuresIn } from "../support/retaining.ts";
 import { spawnServer } from "../support/spawn-server.ts";
 
 const ANSWER = "classified";
@@ -47,14 +47,8 @@ describe("excerpts in a cluster", { timeout: 90_000 }, () => {
       heirs.filter((heir) => heir !== first),
     );
 
-    const reader = await openEventStoreDbReader({
-      url: variables.RUNLEDGER_EVENT_STORE_URL ?? "",
-      streamPrefix: variables.RUNLEDGER_STREAM_PREFIX ?? "",
-      keys: { find: async () => new Map(), erasureOf: async () => undefined },
-    });
-    const events = await Array.fromAsync(reader.readAll(0n)).finally(() => reader.close());
-    const said = events.filter(({ type }) => type === "ledger.content_erased");
-    expect(said.map(({ data }) => [data.class, data.count])).toEqual([["delivered", runs]]);
+    const said = await erasuresIn(variables);
+    expect(said.map((data) => [data.class, data.count])).toEqual([["delivered", runs]]);
     for (const attempt of await attempts())
       expect(attempt).toMatchObject({ outcome: "delivered", erased: true, erasedAt: expect.any(String) });
   });

@@ -2,11 +2,11 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openStreamKeys } from "../../shared/ledger/stream-keys.ts";
-import { openSqliteVault } from "../../shared/vault/sqlite-vault.ts";
 import { variablesFor } from "../support/cell.ts";
 import { eventfulFolder } from "../support/eventful-folder.ts";
 import { runProgram } from "../support/run-program.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { fileVault } from "../support/vaults.ts";
 
 const erasure = { reason: "retention", erasedAt: "2026-02-03T04:05:06.007Z" };
 
@@ -18,7 +18,7 @@ describe("npm run import into EventStoreDB", () => {
 
     const data = join(temporaryFolder(), "data");
     mkdirSync(data, { mode: 0o700 });
-    const vault = openSqliteVault(data);
+    const vault = fileVault(data);
     const keys = openStreamKeys(vault);
     const gone = streams.slice(5, 7);
     await Promise.all(gone.map(keys.keyOf));

@@ -4,7 +4,10 @@ import { openRetention } from "../../services/retention/retention.ts";
 import type { RecordedEvent } from "../../shared/domain/event.ts";
 import type { Erasing } from "../../shared/event-store/erasing.ts";
 import type { EventStore } from "../../shared/event-store/event-store.ts";
-import { openEventStoreDb } from "../../shared/event-store/eventstoredb-event-store.ts";
+import {
+  openEventStoreDb,
+  openEventStoreDbReader,
+} from "../../shared/event-store/eventstoredb-event-store.ts";
 import { openSqliteEventStore } from "../../shared/event-store/sqlite-event-store.ts";
 import type { Lease } from "../../shared/leases/leases.ts";
 import { LeaseLost } from "../../shared/leases/leases.ts";
@@ -26,6 +29,21 @@ async function openStore(engine: Engine): Promise<EventStore & Erasing> {
   const streamPrefix = `t${randomBytes(8).toString("hex")}.`;
   return openEventStoreDb({ url: await addressOf("eventstoredb"), streamPrefix, keys: keysInMemory() });
 }
+
+/** What a log in EventStoreDB says of erasures, for the variables that a server has. */
+export async function erasuresIn(variables: Record<string, string>): Promise<RecordedEvent["data"][]> {
+  const reader = await openEventStoreDbReader({
+    url: variables.RUNLEDGER_EVENT_STORE_URL ?? "",
+    streamPrefix: variables.RUNLEDGER_STREAM_PREFIX ?? "",
+    keys: { find: async () => new Map(), erasureOf: async () => undefined },
+  });
+  return erasuresOf(reader).finally(() => reader.close());
+}
+
+const erasuresOf = async (store: Pick<EventStore, "ledger" | "read">): Promise<RecordedEvent["data"][]> =>
+  (await Array.fromAsync(store.read(ledgerStream(store.ledger))))
+    .filter(({ type }) => type === "ledger.content_erased")
+    .map(({ data }) => data);
 
 /** A lease that a test takes away. */
 export function heldLease(): Lease & { lose(): void } {
@@ -86,10 +104,7 @@ export async function openRetaining(engine: Engine) {
       .filter(({ type }) => type === "delivery.responded")
       .map(({ content }) => content?.excerpt);
   /** What the log says of erasures. */
-  const said = async (): Promise<RecordedEvent["data"][]> =>
-    (await Array.fromAsync(store.read(ledgerStream(store.ledger))))
-      .filter(({ type }) => type === "ledger.content_erased")
-      .map(({ data }) => data);
+  const said = () => erasuresOf(store);
 
   onTestFinished(() => store.close());
   return { clock, store, ledger, places, delivery, sweep, excerptsOf, said, erased };
