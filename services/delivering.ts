@@ -13,6 +13,7 @@ import { type KnownHealth, openHealth } from "./dispatcher/health.ts";
 import { openHistories } from "./dispatcher/histories.ts";
 import { openPoster } from "./dispatcher/post.ts";
 import type { ProxyFailed } from "./dispatcher/proxy-faults.ts";
+import { traced } from "./dispatcher/traced.ts";
 import type { Parts } from "./parts.ts";
 import { processName } from "./storage.ts";
 
@@ -26,7 +27,8 @@ type Shared =
   | "clock"
   | "log"
   | "fault"
-  | "metrics";
+  | "metrics"
+  | "traces";
 type Deps = Pick<Parts, Shared> & {
   endpoints: EndpointHistory;
   /** The last event that it is not told of: what it owes comes from the views, once they have it. */
@@ -35,7 +37,7 @@ type Deps = Pick<Parts, Shared> & {
 
 /** The dispatcher with all that it stands on in this process. */
 export async function openDelivering(deps: Deps) {
-  const { config, ledger, vault, rows, progress, clock, log, fault, metrics, endpoints, from } = deps;
+  const { config, ledger, vault, rows, progress, clock, log, fault, metrics, traces, endpoints, from } = deps;
   const onProxyFault = fault("proxy.faulted");
   const onFailed = (error: ProxyFailed) => {
     metrics.proxyFailures.inc({ failure: error.failure });
@@ -79,7 +81,7 @@ export async function openDelivering(deps: Deps) {
       if (!kept) throw new Error(`the vault lacks ${keyId}`);
       return parseCustomHeaders(kept.toString());
     },
-    post: poster.post,
+    post: traces ? traced(poster.post, traces.tracing, traces.requests) : poster.post,
     heldUntilMs: poster.heldUntilMs,
     random: Math.random,
     keepsExcerpt: (outcome) => keepsExcerpt(config.excerptDays, outcome),

@@ -13,6 +13,7 @@ import type { Postgres } from "../shared/postgres/postgres.ts";
 import type { Vault } from "../shared/vault/vault.ts";
 import type { Progress } from "./projector/progress.ts";
 import type { Part } from "./roles.ts";
+import type { Traces } from "./tracing.ts";
 
 /** What is open in a process, and handed to whoever stands on it. */
 export type Parts = {
@@ -36,6 +37,8 @@ export type Parts = {
   /** Says a fault by its name, and not too often. */
   fault(name: string): (error: unknown) => void;
   metrics: Metrics;
+  /** Where traces go; undefined where nobody asked for them. */
+  traces: Traces | undefined;
   /** Something that this process cannot go on with: it stops, and answers what is open before. */
   onFatal(error: Error): void;
 };

@@ -12,6 +12,7 @@ import { routeTable } from "./api/table.ts";
 import type { Followers } from "./followers.ts";
 import { knownKeys } from "./known-keys.ts";
 import type { Parts } from "./parts.ts";
+import { traceCommands } from "./tracing.ts";
 
 type Deps = Parts & {
   followers: Followers;
@@ -21,7 +22,21 @@ type Deps = Parts & {
 /** The API over this process's ledger and views; in a process that does something else, what operators ask of
  *  every one. */
 export async function openApi(deps: Deps) {
-  const { does, config, ledger, erasing, vault, rows, progress, clock, log, metrics, followers, bus } = deps;
+  const {
+    does,
+    config,
+    ledger,
+    erasing,
+    vault,
+    rows,
+    progress,
+    clock,
+    log,
+    metrics,
+    traces,
+    followers,
+    bus,
+  } = deps;
   const allow = parseAllowList(config.webhookAllow);
   const { head } = ledger.store;
   const stopping = new AbortController();
@@ -77,6 +92,7 @@ export async function openApi(deps: Deps) {
     corsOrigins: config.corsOrigins,
     onAnswered: ({ method, route, status, durationMs }) =>
       metrics.http.observe({ method, route, status: `${status}` }, durationMs / 1000),
+    ...(traces ? { trace: traceCommands(traces) } : {}),
     isDraining: () => stopping.signal.aborted,
     isClosing: () => clock.now() >= closingMs,
     checkAnswers: deps.checkAnswers ?? false,

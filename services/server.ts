@@ -21,6 +21,7 @@ import type { Parts } from "./parts.ts";
 import { partsOf } from "./roles.ts";
 import { openApi } from "./serve-api.ts";
 import { openStorage } from "./storage.ts";
+import { openTraces } from "./tracing.ts";
 import { openViews } from "./views.ts";
 
 export type ServerDeps = {
@@ -62,6 +63,8 @@ export async function openServer(deps: ServerDeps): Promise<Server> {
   };
   const fault = openFaults(log, clock.now);
   try {
+    const traces = await openTraces(config, fault("tracing.faulted"));
+    if (traces) opened(traces);
     const storage = opened(
       await openStorage(config, {
         onGroup(events) {
@@ -106,7 +109,7 @@ export async function openServer(deps: ServerDeps): Promise<Server> {
     const { rows, progress } = views;
     const parts: Parts = {
       ...{ does, config, ledger, erasing: store, refusals, vault, rows, progress, bus, leases, postgres },
-      ...{ clock, log, fault, metrics, onFatal },
+      ...{ clock, log, fault, metrics, traces, onFatal },
     };
     const followers = opened(await openFollowers(parts));
     await kafka?.start({ ...parts, followers });

@@ -92,6 +92,10 @@ function mayName(path: string, { kind, file }: Import): boolean {
   });
 }
 
+/** OpenTelemetry is known in one place: its packages change often, and are loaded only where somebody asked
+ *  for traces. */
+const knowsTraces = /^shared\/platform\/otlp-/;
+
 const { dependencies }: { dependencies: Record<string, string> } = JSON.parse(
   readFileSync(`${root}package.json`, "utf8"),
 );
@@ -99,12 +103,14 @@ const packageOf = (specifier: string) => /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0
 
 function mayUsePackage(path: string, { specifier, file }: Import): boolean {
   if (file !== undefined) return true;
+  if (specifier.startsWith("@opentelemetry/") && !knowsTraces.test(path)) return false;
   const only = mayUse[roomOf(path)];
   if (only) return only.test(specifier);
   return specifier.startsWith("node:") || packageOf(specifier) in dependencies;
 }
 
-const isAdapter = (path: string) => /^(sqlite|postgres|eventstoredb)-|^kafka-bus/.test(posix.basename(path));
+const isAdapter = (path: string) =>
+  /^(sqlite|postgres|eventstoredb|otlp)-|^kafka-bus/.test(posix.basename(path));
 
 /** An adapter is named where parts are put together, measured or tested, and by adapters beside it. */
 function mayNameAdapter(path: string, { file }: Import): boolean {
@@ -150,6 +156,13 @@ describe("imports", () => {
       refused(source, mayNameAdapter).map((named) => `${source.path}: ${named}`),
     );
     expect(wrong).toEqual([]);
+  });
+
+  it("load what sends traces only where somebody asked for it", () => {
+    const named = sources.flatMap(({ path, imports }) =>
+      imports.filter(({ file }) => file && knowsTraces.test(file)).map(({ kind }) => `${path}: ${kind}`),
+    );
+    expect(named).toEqual(["services/tracing.ts: dynamic"]);
   });
 
   it("make no circle", () => expect(cyclesIn(all)).toEqual([]));
@@ -269,6 +282,8 @@ describe("these rules", () => {
     ["shared/domain/event.ts", "node:crypto"],
     ["shared/domain/event.ts", "pino"],
     ["services/api/app.ts", "standardwebhooks"],
+    ["services/dispatcher/traced.ts", "@opentelemetry/api"],
+    ["shared/platform/tracing.ts", "@opentelemetry/sdk-trace"],
     ["services/api/app.ts", "@types/express"],
   ])("refuse that %s uses %s", (path, name) => {
     expect(refused(of(path, `import { a } from "${name}";`), mayUsePackage)).toEqual([`import ${name}`]);

@@ -19,6 +19,15 @@ export type Answered = {
   keyId?: string;
 };
 
+/** What becomes of a command, as it does. */
+export type TracedCommand = { admitted(workspace: string): void; ended(status: number): void };
+export type Trace = (command: {
+  method: string;
+  route: string;
+  requestId: string;
+  traceparent: string | undefined;
+}) => TracedCommand;
+
 export type AppDeps = {
   /** Matched in this order: the busiest first. */
   routes: readonly Route[];
@@ -29,6 +38,8 @@ export type AppDeps = {
   /** Origins whose pages may call the API from a browser; none unless given. */
   corsOrigins?: readonly string[];
   onAnswered?: (answered: Answered) => void;
+  /** Told of each command, which is whatever asks for more than to read. */
+  trace?: Trace;
   /** While true, what still comes over connections that are open is answered, and each of them then ends. */
   isDraining?: () => boolean;
   /** While true, everything is answered 503 `shutting_down`. */
@@ -68,7 +79,7 @@ export function createApp(deps: AppDeps): RequestListener {
 }
 
 /** What is known of a request before it is admitted. */
-type Visit = { requestId: string; principal?: Principal };
+type Visit = { requestId: string; principal?: Principal; traced?: TracedCommand };
 type Respond = (visit: Visit) => Answer | Promise<Answer>;
 
 /** Wraps whatever answers: request id, common headers, problems, the line in the log. Never rejects. */
@@ -84,6 +95,7 @@ function exchanges(deps: AppDeps) {
     const startMs = performance.now();
     const requestId = clientRequestId(req.headers) ?? newId("req");
     const visit: Visit = { requestId };
+    if (deps.trace && !reads.has(req.method ?? "")) visit.traced = traceOf(deps.trace, req, route, requestId);
     const common = ["X-Request-Id", requestId, "Runledger-Version", version];
     if (origins.size > 0) addCors(common, origins, req.headers.origin);
     let status: number;
@@ -103,9 +115,18 @@ function exchanges(deps: AppDeps) {
     const durationMs = Math.round((performance.now() - startMs) * 100) / 100;
     const fields: Answered = { method: req.method ?? "", route, status, durationMs, requestId };
     if (visit.principal) fields.keyId = visit.principal.keyId;
+    visit.traced?.ended(status);
     onAnswered?.(fields);
     log.info(fields, "request.answered");
   };
+}
+
+const reads: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
+function traceOf(trace: Trace, req: IncomingMessage, route: string, requestId: string): TracedCommand {
+  const traceparent = req.headers.traceparent;
+  const given = typeof traceparent === "string" ? traceparent : undefined;
+  return trace({ method: req.method ?? "", route, requestId, traceparent: given });
 }
 
 /** Answers with the problem that was thrown, and says a fault to the log, once. */
@@ -142,6 +163,7 @@ async function operate(
     const principal = known instanceof Promise ? await known : known;
     if (principal instanceof Problem) throw principal;
     visit.principal = principal;
+    visit.traced?.admitted(principal.workspace);
     if (!prepared.permissions.some((permission) => principal.permissions.has(permission))) {
       throw forbidden(prepared.permissions);
     }

@@ -119,10 +119,17 @@ async function make(
     position: event.position,
     ...replay,
   });
-  const outcome = await deps.post(
-    { url: endpoint.url ?? "", headers, body, ...(timeoutMs === undefined ? {} : { timeoutMs }) },
-    signal,
-  );
+  const about = {
+    delivery: wireIdOf(due.delivery),
+    endpoint: wireIdOf(due.endpoint),
+    run: wireIdOf(due.source),
+    type: event.type,
+    attempt: number,
+    workspace: due.workspace,
+    requestId: event.meta.requestId,
+  };
+  const limits = timeoutMs === undefined ? {} : { timeoutMs };
+  const outcome = await deps.post({ url: endpoint.url ?? "", headers, body, ...limits, about }, signal);
   // Cut short by us: its outcome is unknown.
   if (signal.aborted && outcome.outcome !== "delivered") return DONE;
   // Nobody's but the operator's: it stays without an outcome, and the next one is at the same step.

@@ -1,10 +1,10 @@
 import { type Agent, type ClientRequest, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
-import type { Socket } from "node:net";
+import { isIP, type Socket } from "node:net";
 import { defaultPolicy } from "../../shared/domain/endpoint/defaults.ts";
 import { version } from "../../shared/platform/version.ts";
 import { openAnswer } from "./answer.ts";
-import { type ConnectionOptions, type Connections, openConnections } from "./connections.ts";
+import { type ConnectionOptions, type Connections, openConnections, type Phase } from "./connections.ts";
 import { TookTooLong } from "./lookup.ts";
 import { answered, failed, type Outcome } from "./outcome.ts";
 import { openTargets, type Target } from "./targets.ts";
@@ -15,7 +15,23 @@ export type PostRequest = {
   body: Buffer;
   /** From the first step to the last byte of the response's body; 20 seconds unless it says otherwise. */
   timeoutMs?: number;
+  /** What it is an attempt of; for whoever tells of it, nothing of it is sent. */
+  about?: {
+    delivery: string;
+    endpoint: string;
+    run: string;
+    type: string;
+    attempt: number;
+    workspace: string | null;
+    /** The request that recorded the event. */
+    requestId: string | null;
+  };
+  /** Told of each step to an answer as it is done. */
+  onPhase?: (phase: Progress) => void;
 };
+
+/** A name is resolved; a connection stands; TLS does; the head of the answer has come. */
+export type Progress = "dns" | "connect" | "tls" | "headers";
 
 export type PosterOptions = ConnectionOptions & {
   /** In tests, shorter ones. */
@@ -122,7 +138,7 @@ type Agents = { http: Agent; https: Agent };
  *  does not end in time was no answer. */
 function send(agents: Agents, sending: Sending, connection: string): Promise<Outcome | "connection_lost"> {
   return new Promise((resolve) => {
-    const { connections, receivedBefore, signal, cuts, startMs, target } = sending;
+    const { connections, receivedBefore, signal, cuts, startMs, target, request } = sending;
     const { name } = target;
     const answer = openAnswer();
     const sent = open(agents, sending, connection);
@@ -157,12 +173,15 @@ function send(agents: Agents, sending: Sending, connection: string): Promise<Out
     sent.on("error", fail);
     sent.once("socket", (given) => {
       socket = given;
+      if (request.onPhase && !sent.reusedSocket)
+        tellPhases(given, connections.phaseOf(given), target, request.onPhase);
       if (connections.phaseOf(given) === "open") clocks.connected();
       else given.once(target.isSecure ? "secureConnect" : "connect", clocks.connected);
     });
     sent.once("response", (response) => {
       clocks.responded();
       connections.proven(name);
+      request.onPhase?.("headers");
       response.on("error", fail);
       answer.begin(response, () => {
         end();
@@ -179,7 +198,7 @@ function send(agents: Agents, sending: Sending, connection: string): Promise<Out
       left.destroy();
     });
     if (signal?.aborted) cut();
-    else sent.end(sending.request.body);
+    else sent.end(request.body);
   });
 }
 
@@ -193,6 +212,17 @@ function open(agents: Agents, { target, request }: Sending, connection: string):
   return isSecure
     ? requestHttps({ ...to, agent: agents.https, headers })
     : requestHttp({ ...to, agent: agents.http, headers });
+}
+
+/** Of a connection that is made for a request. What was done before it could be listened to is told of at
+ *  once: most of it, through a proxy. */
+function tellPhases(socket: Socket, phase: Phase, target: Target, tell: (done: Progress) => void): void {
+  const isNamed = isIP(target.to.hostname ?? "") === 0;
+  if (phase === "lookup") socket.once("lookup", (error: Error | null) => error ?? tell("dns"));
+  else if (isNamed) tell("dns");
+  if (phase === "lookup" || phase === "connect") socket.once("connect", () => tell("connect"));
+  else tell("connect");
+  if (target.isSecure && phase !== "open") socket.once("secureConnect", () => tell("tls"));
 }
 
 /** All the time there is, and that until the headers have come. */

@@ -4,6 +4,7 @@ import { Engines, type EnginesConfig, engineProblems, engines, enginesOf } from 
 import { StartupError } from "./errors.ts";
 import { type ExcerptDays, excerptDays, excerptDaysOf, excerptProblems } from "./excerpt-days.ts";
 import { LOG_LEVELS } from "./log.ts";
+import { parseTracing, type TracingConfig } from "./tracing-config.ts";
 import {
   apiKey,
   cidrs,
@@ -80,6 +81,8 @@ export type Config = Readonly<z.infer<typeof General>> &
     /** Whether only this machine can reach the API. */
     readonly isLoopback: boolean;
     readonly limits: Limits;
+    /** Absent where nobody asked for traces. */
+    readonly tracing?: TracingConfig;
   };
 
 const nameOf = (setting: string): string =>
@@ -97,8 +100,8 @@ const SECRET = new Set(
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The configuration, of `RUNLEDGER_…` variables alone; a StartupError says everything that is wrong with
- *  them, in one line. */
+/** The configuration, of `RUNLEDGER_…` variables and, for traces, of OpenTelemetry's own; a StartupError says
+ *  everything that is wrong with them, in one line. */
 export function parseConfig(env: Environment): Config {
   const given: Record<string, string> = {};
   const problems: string[] = [];
@@ -116,6 +119,8 @@ export function parseConfig(env: Environment): Config {
   // What is not sealed can be erased only where it can be overwritten.
   const canErase = servers.data?.eventStore === "sqlite" || servers.data?.sealContent === true;
   if (servers.success) problems.push(...excerptProblems(some.data?.excerptDays, canErase));
+  const traces = parseTracing(env);
+  problems.push(...traces.problems);
   if (!some.success || !servers.success || !rest.success || problems.length > 0)
     throw new StartupError(problems.join("; "));
   const loopback = isLoopback(some.data.host);
@@ -126,6 +131,7 @@ export function parseConfig(env: Environment): Config {
     excerptDays: excerptDaysOf(some.data.excerptDays, canErase),
     isLoopback: loopback,
     limits: possible(rest.data),
+    ...(traces.tracing ? { tracing: traces.tracing } : {}),
   };
 }
 
