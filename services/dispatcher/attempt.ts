@@ -78,7 +78,8 @@ async function make(
   const { clock } = deps;
   const startedAtMs = clock.now();
   const repeats = state.unanswered !== null;
-  const scheduleStep = number === 1 ? 0 : repeats ? state.scheduleStep : state.scheduleStep + 1;
+  // Asked for while an attempt was made whose outcome nobody knows: the schedule begins again with this one.
+  const scheduleStep = number === 1 ? 0 : Math.max(state.scheduleStep + (repeats ? 0 : 1), 0);
   const rotating = endpoint.overlapUntil !== null && Date.parse(endpoint.overlapUntil) > clock.now();
   const secretKeyIds = rotating ? endpoint.secretKeyIds : endpoint.secretKeyIds.slice(0, 1);
   const secrets = await deps.secretsOf(secretKeyIds);

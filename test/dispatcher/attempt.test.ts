@@ -343,6 +343,29 @@ describe("an attempt", () => {
     expect(await state()).toMatchObject({ status: "delivered", unanswered: null });
   });
 
+  it("begins the schedule again where it was asked for while one was made that has no outcome", async () => {
+    const { go, deps, ledger, due, endpoint, history } = await oneDue();
+    const stopping = new AbortController();
+    deps.post = async () => {
+      stopping.abort();
+      return failed;
+    };
+    await go(stopping.signal);
+    const asked = did("delivery.requested", {
+      endpoint: wireIdOf(endpoint.stream),
+      endpointRevision: 0,
+      event: due.event,
+      source: wireIdOf(due.source),
+      revision: due.revision,
+      type: "run.completed",
+      reason: "resend",
+    });
+    await ledger.record(due.delivery, command(asked));
+    due.urgency = urgencies.requested;
+    await go();
+    expect((await history())[2]).toEqual(["attempted", 2, 0]);
+  });
+
   it("names the event that owes it as the cause of all that is recorded", async () => {
     const { go, ledger, due } = await oneDue();
     await go();
