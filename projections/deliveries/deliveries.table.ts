@@ -127,7 +127,12 @@ export const listDueDeliveries = (
     urgency,
     after,
     limit,
-  }: { endpointId: string; urgency: number; after?: DeliveryRow; limit: number },
+  }: {
+    endpointId: string;
+    urgency: number;
+    after?: Pick<DeliveryRow, "id" | "nextAttemptAt">;
+    limit: number;
+  },
 ): Promise<Page<DeliveryRow>> =>
   rows.list(deliveriesView, {
     where: { openEndpoint: endpointId, urgency: BigInt(urgency) },

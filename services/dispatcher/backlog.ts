@@ -16,9 +16,9 @@ export type Backlog = {
   /** Deliveries of an endpoint that are due by an instant and not known yet: the most urgent first, then the
    *  longest due. */
   due(endpoint: string, nowMs: number, limit: number, isKnown: (delivery: string) => boolean): Promise<Due[]>;
-  /** When the endpoint's next open delivery is due, in epoch milliseconds; 0 for one that was never
-   *  attempted. */
-  nextDueMs(endpoint: string): Promise<number | undefined>;
+  /** When the endpoint's next open delivery is due, in epoch milliseconds: the first of all, or the first behind
+   *  an instant. */
+  nextDueMs(endpoint: string, afterMs?: number): Promise<number | undefined>;
 };
 
 type Deps = {
@@ -31,15 +31,11 @@ const LATER_MS = 2 ** 52;
 /** How many pages of what is known already are looked through for what is not. */
 const PAGES_MAX = 20;
 
+type Place = Pick<DeliveryRow, "id" | "nextAttemptAt">;
+
 /** Open deliveries, as the deliveries' view has them. */
 export function viewBacklog({ rows, progress, ready }: Deps): Backlog {
-  const list = async (
-    endpoint: string,
-    untilMs: number,
-    urgency: number,
-    limit: number,
-    after?: DeliveryRow,
-  ) => {
+  const list = async (endpoint: string, untilMs: number, urgency: number, limit: number, after?: Place) => {
     const endpointId = wireIdOf(endpoint);
     return (await listDueDeliveries(rows, untilMs, { endpointId, urgency, limit, ...(after && { after }) }))
       .rows;
@@ -51,7 +47,7 @@ export function viewBacklog({ rows, progress, ready }: Deps): Backlog {
     async due(endpoint, nowMs, limit, isKnown) {
       const found: Due[] = [];
       for (const urgency of inOrder) {
-        let after: DeliveryRow | undefined;
+        let after: Place | undefined;
         for (let page = 0; page < PAGES_MAX && found.length < limit; page++) {
           const rows = await list(endpoint, nowMs, urgency, limit, after);
           for (const due of rows.map(dueOf)) if (!isKnown(due.delivery)) found.push(due);
@@ -61,14 +57,17 @@ export function viewBacklog({ rows, progress, ready }: Deps): Backlog {
       }
       return found.slice(0, limit);
     },
-    async nextDueMs(endpoint) {
-      const first = await Promise.all(inOrder.map((urgency) => list(endpoint, LATER_MS, urgency, 1)));
+    async nextDueMs(endpoint, afterMs) {
+      const after = afterMs === undefined ? undefined : { id: LAST_ID, nextAttemptAt: afterMs };
+      const first = await Promise.all(inOrder.map((urgency) => list(endpoint, LATER_MS, urgency, 1, after)));
       const times = first.flatMap(([row]) => (row?.nextAttemptAt == null ? [] : [row.nextAttemptAt]));
       return times.length === 0 ? undefined : Math.min(...times);
     },
   };
 }
 
+/** Behind every id. */
+const LAST_ID = "~";
 const inOrder = Object.values(urgencies);
 
 const dueOf = (row: DeliveryRow): Due => ({

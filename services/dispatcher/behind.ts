@@ -19,10 +19,13 @@ export function openBehind(most: number) {
   return {
     has: (delivery: string): boolean => firsts.has(delivery),
     size: (): number => firsts.size,
-    wait(first: string, due: Due): void {
-      if (firsts.has(due.delivery) || firsts.size >= most) return;
+    /** False where there is no room to remember it. */
+    wait(first: string, due: Due): boolean {
+      if (firsts.has(due.delivery)) return true;
+      if (firsts.size >= most) return false;
       firsts.set(due.delivery, first);
       waiting.set(first, (waiting.get(first) ?? new Map()).set(due.delivery, due));
+      return true;
     },
     /** This one has ended by itself. */
     drop,

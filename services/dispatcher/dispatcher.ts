@@ -37,7 +37,6 @@ const FAULT_PAUSE_MS = 1000;
 
 /** Why a wait ends early: nobody reads it, and without it each end would take a picture of the stack. */
 const EARLIER = "earlier";
-
 /** After these what an endpoint is owed is looked at, as what it is by then. */
 const changesService = new Set(["endpoint.paused", "endpoint.resumed", "endpoint.enabled"]);
 
@@ -130,7 +129,7 @@ export function openDispatcher(deps: DispatcherDeps) {
 
   /** Another one of its run goes first. It may have ended since it was looked at. */
   async function waitFor(first: string, due: Due): Promise<void> {
-    behind.wait(first, due);
+    if (!behind.wait(first, due)) lookAt(due.endpoint, { nextAttemptAtMs: clock.now() + FAULT_PAUSE_MS });
     const fold = await ledger.find<Delivery>(first);
     if (fold && fold.state.status !== "open") ended(first);
   }
@@ -158,14 +157,19 @@ export function openDispatcher(deps: DispatcherDeps) {
     const paused = endpoints.current(endpoint)?.status === "paused";
     const probeAtMs = paused ? probes.nextMs(endpoint) : nowMs;
     if (probeAtMs > nowMs) return lookAt(endpoint, { nextAttemptAtMs: probeAtMs });
-    const isKnown = (delivery: string) => behind.has(delivery) || lanes.has(delivery) || passed.has(delivery);
+    let [waiting, others] = [0, 0];
+    const isKnown = (delivery: string): boolean =>
+      behind.has(delivery) ? ++waiting > 0 : (lanes.has(delivery) || passed.has(delivery)) && ++others > 0;
     const found = await backlog.due(endpoint, nowMs, paused ? 1 : room, isKnown);
     // What the views have and we were not told of yet is for when we are: its endpoint may have changed.
     const told = found.filter(({ position }) => position <= seen);
     for (const due of told) push(paused ? { ...due, probe: true } : due);
     if (paused && found.length > 0) probes.sent(endpoint);
     if (!paused && told.length === room) return lanes.more(endpoint);
-    const nextMs = await backlog.nextDueMs(endpoint);
+    // What waits for another of its run hears when that has ended: until more is due there is no use in looking.
+    const areBehind = waiting > 0 && others + found.length === 0;
+    if (areBehind) lookAt(endpoint, { nextAttemptAtMs: nowMs + LOOK_MS });
+    const nextMs = await backlog.nextDueMs(endpoint, areBehind ? nowMs : undefined);
     if (nextMs !== undefined) lookAt(endpoint, { nextAttemptAtMs: Math.max(nextMs, nowMs + FAULT_PAUSE_MS) });
   }
 
@@ -238,14 +242,7 @@ export function openDispatcher(deps: DispatcherDeps) {
     cut: (): void => stopping.abort(),
     inFlight: lanes.inFlight,
     /** What it has in mind beside what is in the log: nothing of it is left once nothing is owed. */
-    remembers: () => ({
-      inFlight: lanes.inFlight(),
-      queued: lanes.queued(),
-      behind: behind.size(),
-      repeats: repeats.size,
-      started: started.size,
-      looks: looks.size(),
-    }),
+    remembers: () => ({ ...lanes.size(), behind: behind.size(), started: started.size, looks: looks.size() }),
   };
 }
 

@@ -153,7 +153,7 @@ export function openLanes<Item>(deps: Deps<Item>) {
       else deps.onRoom(key);
     },
     inFlight: (): number => busy.size,
-    queued: (): number => queued.size,
+    size: () => ({ inFlight: busy.size, queued: queued.size }),
     /** Forgets what waits, and resolves when what is in flight is done. */
     async close(): Promise<void> {
       for (const lane of lanes.values()) lane.queues = turns.map(() => []);

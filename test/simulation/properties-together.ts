@@ -166,12 +166,14 @@ function misaskedBy(
   const replay = asked.stream.replace("-", "_");
   const mine = events.filter((event) => isRequest(event) && event.data.replay === replay);
   if (mine.length > 1) return "is asked for twice by";
-  const isOfIt = story.endpoint.replace("-", "_") === endpoint && of.stream.startsWith("run-");
+  const isOfIt = story.endpoint.replace("-", "_") === endpoint;
   const isWithin = of.position > BigInt(String(from)) && of.position <= BigInt(String(until));
   const since = reading.versions.get(story.endpoint);
   const version = versionAt(reading, story.endpoint, of.position) ?? since?.[Number(endpointRevision)];
   const first = reading.world.log.events.find(({ stream }) => stream === of.stream);
-  const isHeard = version !== undefined && version.state !== "deleted" && hears(version, of, first);
+  const isOfOthers = of.stream !== story.endpoint && of.data.endpoint !== endpoint;
+  const isHeard =
+    version !== undefined && version.state !== "deleted" && isOfOthers && hears(version, of, first);
   const isItsOwn = isOfIt && isWithin && isHeard;
   const [request] = mine;
   if (request) {
