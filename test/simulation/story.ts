@@ -139,8 +139,10 @@ async function tellWithin(seed: number, options: StoryOptions): Promise<Told> {
     clock.at(START_MS + 3 * SECOND_MS + Math.floor(random() * setting.spanMs * 4), note);
   const limitMs = START_MS + (isLong ? 9 * 24 * HOUR_MS : 12 * HOUR_MS);
   const isOver = await clock.run(limitMs, isQuiet);
-  // What is still to be heard of is heard of: nothing of it may send anything.
-  await clock.run(clock.now() + 70 * MINUTE_MS, () => false);
+  // What is still to be heard of is heard of, the latest probe of who is paused too: nothing of it may send
+  // anything.
+  const isPaused = world.log.events.some(({ type }) => type === "endpoint.paused");
+  await clock.run(clock.now() + (isPaused ? 70 : 5) * MINUTE_MS, () => false);
   note();
   if (mishap) throw mishap;
   return { world, isOver, kills: fate.kills, stalls: fate.stalls, watermarks };
@@ -148,5 +150,4 @@ async function tellWithin(seed: number, options: StoryOptions): Promise<Told> {
 
 /** Whether something is owed and not closed, where its endpoint takes anything, or asked for. */
 const isOpen = ({ views }: World): boolean =>
-  views.deliveries().some(({ openEndpoint }) => openEndpoint !== null) ||
-  views.replays().some(({ openReplay }) => openReplay !== null);
+  views.open() > 0 || views.replays().some(({ openReplay }) => openReplay !== null);

@@ -68,6 +68,8 @@ export function openSimulatedViews(
     rows,
     progress,
     deliveries: deliveries.all,
+    /** How many deliveries are open. */
+    open: deliveries.open,
     replays: replays.all,
     async *knownHealth(position: bigint, signal: AbortSignal) {
       await progress.caughtUp(position, signal);
@@ -98,6 +100,7 @@ function openRowsOf<Row extends StoredRow>(projection: Projection<Row>) {
 
   return {
     all: (): Row[] => [...rows.values()],
+    open: (): number => [...open.values()].reduce((sum, { size }) => sum + size, 0),
     take(event: RecordedEvent, known: Known): void {
       if (!projection.kinds.some((kind) => event.stream.startsWith(`${kind}-`))) return;
       const context: Context = {
