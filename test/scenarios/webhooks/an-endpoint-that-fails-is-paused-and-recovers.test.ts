@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { noticeTypes, owingTypes } from "../../../shared/domain/endpoint/events.ts";
+import { noticeTypes, runOwingTypes } from "../../../shared/domain/endpoint/events.ts";
 import type { DeliveryJson, EndpointMade, EventJson, Page } from "../../support/client.ts";
 import { manualClock } from "../../support/manual-clock.ts";
 import { openTestServer } from "../../support/open-server.ts";
@@ -20,7 +20,7 @@ async function failing(answer: Answer = { status: 503 }) {
     const { body } = await server.post<EndpointMade>("/v1/webhook-endpoints", { url, types });
     return body.endpoint.id;
   };
-  const id = await open(receiver.url, owingTypes);
+  const id = await open(receiver.url, [...runOwingTypes, ...noticeTypes]);
   const operator = await open(operators.url, noticeTypes);
   receiver.answerUsually(() => answer);
 

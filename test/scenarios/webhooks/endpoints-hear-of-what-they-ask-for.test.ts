@@ -43,7 +43,7 @@ function asksFor(prompt: string) {
 const asked: Record<string, { settings: object; hears: string[] }> = {
   everything: { settings: {}, hears: ["cheap", "dear", "noted", "failed", "asking"] },
   patterns: { settings: { types: ["run.*"] }, hears: ["cheap", "dear", "noted", "failed", "asking"] },
-  types: { settings: { types: ["run.failed", "endpoint.*"] }, hears: ["failed"] },
+  types: { settings: { types: ["run.failed", "endpoint.paused"] }, hears: ["failed"] },
   workflows: { settings: { filter: { workflows: ["shipping", "none"] } }, hears: ["noted", "failed"] },
   statuses: { settings: { filter: { statuses: ["failed", "awaiting_input"] } }, hears: ["failed", "asking"] },
   errors: { settings: { filter: { hasErrors: true } }, hears: ["noted", "failed"] },
