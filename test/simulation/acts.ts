@@ -84,7 +84,9 @@ export function makeEndpoint(setting: Setting, index: number): (world: World) =>
   };
 }
 
-const ends = ["run.completed", "run.failed", "run.cancelled", "run.errored"];
+// biome-ignore format: a list.
+const ends =
+  ["run.completed", "run.completed_no_action", "run.failed", "run.cancelled", "run.errored", "run.timed_out"];
 
 /** A run: begun, asking now and then, ended in most cases. */
 export function run({ random, pick, spanMs }: Setting, index: number): Timed[] {
@@ -110,6 +112,11 @@ export function run({ random, pick, spanMs }: Setting, index: number): Timed[] {
   const start: Act = ({ api }) =>
     api.record(stream, command(did("run.started"), { commandId: `run ${index} started` }));
   const waits = Array.from({ length: pick(0, 0, 1, 2, 3) }, () => {
+    if (random() < 0.3) {
+      const asked = next("run.awaiting_approval", () => ({}), { message: "May it go on?" });
+      const answer = pick("run.approved", "run.approved", "run.approved", "run.rejected");
+      return [asked, next(answer, () => ({ waitId }))];
+    }
     const asked = next("run.awaiting_input", () => ({}), { prompt: "Which one?" });
     return [asked, next("run.input_given", () => ({ waitId }), { input: "that one" })];
   });
@@ -127,10 +134,11 @@ const changes = ["disabled", "disabled", "enabled", "enabled", "paused", "resume
 /** Somebody disables, enables, pauses or deletes an endpoint, or has it send an example. */
 export function change(setting: Setting, endpoints: Streams, index: number): Timed {
   const { random, pick } = setting;
-  const isExample = random() < 0.2;
-  const proposed = isExample
-    ? did("endpoint.example_requested", { type: pick("run.completed", "endpoint.paused") })
-    : did(`endpoint.${pick(...changes)}`);
+  const proposed = pick(
+    did("endpoint.example_requested", { type: pick("run.completed", "endpoint.paused") }),
+    did("endpoint.secret_rotated", { secretKeyIds: ["key_2", "key_1"] }),
+    ...Array.from({ length: 8 }, () => did(`endpoint.${pick(...changes)}`)),
+  );
   const which = random();
   const act: Act = ({ api }) =>
     api.record(one(endpoints, which), command(proposed, { commandId: `change ${index}` }));

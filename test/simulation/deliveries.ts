@@ -41,7 +41,8 @@ export type Reading = Told & {
   versions: ReadonlyMap<string, readonly Version[]>;
 };
 
-const owing = /^run\.(completed|failed|cancelled|errored|awaiting_input)$/;
+const owing =
+  /^run\.(completed|completed_no_action|failed|cancelled|errored|timed_out|rejected|awaiting_(input|approval))$/;
 const telling =
   /^endpoint\.(degraded|paused|resumed|recovered|disabled|created|updated|enabled|secret_rotated|deleted)$/;
 const ofItself = "endpoint.example_requested";

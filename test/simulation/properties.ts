@@ -218,7 +218,8 @@ const cancelledRightly: Check = (reading, story) => {
 type Cancelled = { end: RecordedEvent; round: readonly RecordedEvent[] };
 type Holds = (reading: Reading, story: Story, cancelled: Cancelled) => boolean;
 
-const goesOn = /^run\.(input_given|resumed|completed|failed|cancelled|errored)$/;
+const goesOn =
+  /^run\.(input_given|approved|rejected|resumed|completed|completed_no_action|failed|cancelled|errored|timed_out)$/;
 
 const reasons: Readonly<Record<string, Holds>> = {
   superseded(reading, { of, endpoint }, { end, round }) {
@@ -227,7 +228,7 @@ const reasons: Readonly<Record<string, Holds>> = {
       ({ stream, revision, position }) =>
         stream === of.stream && revision > of.revision && position < end.position,
     );
-    if (of.type === "run.awaiting_input" && since.some(({ type }) => goesOn.test(type))) return true;
+    if (of.type.startsWith("run.awaiting_") && since.some(({ type }) => goesOn.test(type))) return true;
     const isNewer = reading.stories.some(
       (other) => other.endpoint === endpoint && other.owed === "owed" && since.includes(other.of),
     );
