@@ -1,6 +1,7 @@
 import { listEndpointHealth } from "../projections/endpoint-health/endpoint-health.table.ts";
 import type { EndpointHistory } from "../shared/domain/endpoint/history.ts";
 import type { RecordedEvent } from "../shared/domain/event.ts";
+import { EPOCH } from "../shared/event-store/event-store.ts";
 import { keepsExcerpt } from "../shared/platform/excerpt-days.ts";
 import { parseCustomHeaders } from "../shared/webhooks/custom-headers.ts";
 import { parseAllowList } from "../shared/webhooks/targets.ts";
@@ -48,6 +49,7 @@ export async function openDelivering(deps: Deps) {
     socketsMax: config.limits.inFlightMax * 2,
     socketsPerOriginMax: config.limits.inFlightPerEndpointMax * 4,
     onOpened: () => metrics.openedConnections.inc(),
+    onConnected: (isReused) => metrics.connections.inc({ reused: `${isReused}` }),
     ...(config.webhookProxy ? { proxy: { ...config.webhookProxy, now: clock.now, onFailed } } : {}),
   });
   const ready = async (until: AbortSignal) => void (await progress.caughtUp(from, until));
@@ -95,9 +97,14 @@ export async function openDelivering(deps: Deps) {
     nextProbeAt: (endpoint) => health.of(endpoint)?.nextProbeAt ?? undefined,
     onFault,
   });
+  let position = from;
+  metrics.gauge("dispatcher_position", "How far the dispatcher has read the log, within the epoch.", () =>
+    Number(position % EPOCH),
+  );
   metrics.gauge("deliveries_in_flight", "Webhooks that are being sent.", dispatcher.inFlight);
   return {
     take(event: RecordedEvent): void {
+      position = event.position;
       health.take(event);
       dispatcher.take(event);
     },

@@ -1,5 +1,6 @@
 import { deliveriesView, firstOpen } from "../projections/deliveries/deliveries.table.ts";
 import type { Health } from "../shared/domain/endpoint/health.ts";
+import { EPOCH } from "../shared/event-store/event-store.ts";
 import { wireIdOf } from "../shared/verification/ids.ts";
 import type { Attempted } from "./dispatcher/attempting.ts";
 import type { Parts } from "./parts.ts";
@@ -11,7 +12,9 @@ type Deps = Pick<Parts, "ledger" | "rows" | "clock" | "metrics"> & {
 
 const states = ["healthy", "degraded", "paused"] as const;
 type State = (typeof states)[number];
-type Backlog = Record<State, { open: number; lagSeconds: number }>;
+type Backlog = Record<State, { open: number; lagSeconds: number; lagEvents: number }>;
+
+const none = () => ({ open: 0, lagSeconds: 0, lagEvents: 0 });
 
 /** How long what was counted holds: it takes a look at every endpoint. */
 const COUNTED_MS = 10_000;
@@ -21,11 +24,8 @@ export function openDeliveryMetrics({ ledger, rows, clock, metrics, healths }: D
   const backlog = kept(count, clock.now);
 
   async function count(): Promise<Backlog> {
-    const found: Backlog = {
-      healthy: { open: 0, lagSeconds: 0 },
-      degraded: { open: 0, lagSeconds: 0 },
-      paused: { open: 0, lagSeconds: 0 },
-    };
+    const found: Backlog = { healthy: none(), degraded: none(), paused: none() };
+    const head = await ledger.store.head();
     for (const [stream, { health }] of [...healths()]) {
       const endpointId = wireIdOf(stream);
       const oldest = await firstOpen(rows, endpointId);
@@ -36,6 +36,7 @@ export function openDeliveryMetrics({ ledger, rows, clock, metrics, healths }: D
       const owed = await ledger.store.at(oldest.owedPosition);
       const owedMs = Date.parse(owed?.meta.recordedAt ?? oldest.createdAt);
       state.lagSeconds = Math.max(state.lagSeconds, (clock.now() - owedMs) / 1000);
+      state.lagEvents = Math.max(state.lagEvents, Number((head % EPOCH) - (oldest.owedPosition % EPOCH)) + 1);
     }
     return found;
   }
@@ -55,9 +56,20 @@ export function openDeliveryMetrics({ ledger, rows, clock, metrics, healths }: D
     () => byState(({ lagSeconds }) => lagSeconds),
     "endpoint",
   );
+  metrics.gauge(
+    "watermark_lag_events",
+    "How many events the log has from what is owed the longest on, by the health of its endpoint.",
+    () => {
+      // There positions count bytes.
+      if (ledger.store.isShared) throw new Error("positions are no count of events");
+      return byState(({ lagEvents }) => lagEvents);
+    },
+    "endpoint",
+  );
   return {
-    attempted({ outcome, httpStatus, timing }: Attempted): void {
+    attempted({ outcome, httpStatus, nextAttemptAt, timing }: Attempted): void {
       metrics.deliveries.inc({ outcome, class: classOf(httpStatus) });
+      if (outcome !== "delivered" && nextAttemptAt === undefined) metrics.givenUp.inc();
       if (timing.isRepeated) metrics.unknownOutcomes.inc();
       if (timing.owedAtMs === undefined) return;
       if (timing.isFirst)

@@ -1,12 +1,13 @@
 import { type Agent, type ClientRequest, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
-import { isIP, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { defaultPolicy } from "../../shared/domain/endpoint/defaults.ts";
 import { version } from "../../shared/platform/version.ts";
 import { openAnswer } from "./answer.ts";
-import { type ConnectionOptions, type Connections, openConnections, type Phase } from "./connections.ts";
+import { type ConnectionOptions, type Connections, openConnections } from "./connections.ts";
 import { TookTooLong } from "./lookup.ts";
 import { answered, failed, type Outcome } from "./outcome.ts";
+import { type Progress, tellProgress } from "./progress.ts";
 import { openTargets, type Target } from "./targets.ts";
 
 export type PostRequest = {
@@ -30,10 +31,9 @@ export type PostRequest = {
   onPhase?: (phase: Progress) => void;
 };
 
-/** A name is resolved; a connection stands; TLS does; the head of the answer has come. */
-export type Progress = "dns" | "connect" | "tls" | "headers";
-
 export type PosterOptions = ConnectionOptions & {
+  /** Told of each connection that a request can be sent over: whether one was before. */
+  onConnected?: (isReused: boolean) => void;
   /** In tests, shorter ones. */
   timeouts?: Partial<Timeouts>;
 };
@@ -81,6 +81,7 @@ export function openPoster(options: PosterOptions) {
         responseMs: timeouts.response,
         connections,
         receivedBefore,
+        ...(options.onConnected ? { onConnected: options.onConnected } : {}),
         ...(signal ? { signal, cuts: cutsOf(signal) } : {}),
       };
       const first = await send(connections.kept, sending, "keep-alive");
@@ -128,6 +129,7 @@ type Sending = {
   responseMs: number;
   connections: Connections;
   receivedBefore: WeakMap<Socket, number>;
+  onConnected?: (isReused: boolean) => void;
   signal?: AbortSignal;
   cuts?: Set<() => void>;
 };
@@ -164,6 +166,10 @@ function send(agents: Agents, sending: Sending, connection: string): Promise<Out
       fail(error);
       sent.destroy();
     };
+    const connected = () => {
+      sending.onConnected?.(sent.reusedSocket);
+      clocks.connected();
+    };
     const cut = () => stop(new Error("the sender stops"));
     const tooLate = () =>
       stop((!socket && connections.late(name)) || new TookTooLong("the receiver took too long"));
@@ -174,9 +180,9 @@ function send(agents: Agents, sending: Sending, connection: string): Promise<Out
     sent.once("socket", (given) => {
       socket = given;
       if (request.onPhase && !sent.reusedSocket)
-        tellPhases(given, connections.phaseOf(given), target, request.onPhase);
-      if (connections.phaseOf(given) === "open") clocks.connected();
-      else given.once(target.isSecure ? "secureConnect" : "connect", clocks.connected);
+        tellProgress(given, connections.phaseOf(given), target, request.onPhase);
+      if (connections.phaseOf(given) === "open") connected();
+      else given.once(target.isSecure ? "secureConnect" : "connect", connected);
     });
     sent.once("response", (response) => {
       clocks.responded();
@@ -212,17 +218,6 @@ function open(agents: Agents, { target, request }: Sending, connection: string):
   return isSecure
     ? requestHttps({ ...to, agent: agents.https, headers })
     : requestHttp({ ...to, agent: agents.http, headers });
-}
-
-/** Of a connection that is made for a request. What was done before it could be listened to is told of at
- *  once: most of it, through a proxy. */
-function tellPhases(socket: Socket, phase: Phase, target: Target, tell: (done: Progress) => void): void {
-  const isNamed = isIP(target.to.hostname ?? "") === 0;
-  if (phase === "lookup") socket.once("lookup", (error: Error | null) => error ?? tell("dns"));
-  else if (isNamed) tell("dns");
-  if (phase === "lookup" || phase === "connect") socket.once("connect", () => tell("connect"));
-  else tell("connect");
-  if (target.isSecure && phase !== "open") socket.once("secureConnect", () => tell("tls"));
 }
 
 /** All the time there is, and that until the headers have come. */

@@ -72,6 +72,15 @@ export function openMetrics() {
       "Attempts that ended at the proxy, by how it failed, for which no receiver was blamed.",
       ["failure"],
     ),
+    connections: counter(
+      "delivery_connections_total",
+      "Connections that webhooks were sent over, by whether one was before.",
+      ["reused"],
+    ),
+    givenUp: counter(
+      "given_up_deliveries_total",
+      "Webhooks that were not taken and that no attempt follows: the schedule is over, or they are not wanted.",
+    ),
     healthSteps: counter("endpoint_health_steps_total", "Steps of endpoints' health, by what was recorded.", [
       "step",
     ]),
