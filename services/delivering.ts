@@ -112,6 +112,7 @@ export async function openDelivering(deps: Deps) {
     /** Records what follows for endpoints from how they answer. */
     watchHealth: health.run,
     cut: dispatcher.cut,
+    throttled: dispatcher.throttled,
     async close(): Promise<void> {
       poster.close();
       await claims.close();

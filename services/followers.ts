@@ -97,6 +97,8 @@ export async function openFollowers(deps: Parts) {
 
   return {
     endpoints: endpoints as EndpointHistory,
+    /** Attempts a second at most at an endpoint that asked this process's dispatcher for fewer. */
+    throttled: (endpoint: string): number | undefined => delivering?.throttled(endpoint),
     /** How many events the views are behind, of those that the followers have heard of. */
     behind: lag.behind,
     /** Runs something for as long as the process does, and again after a fault. */

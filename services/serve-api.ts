@@ -74,6 +74,7 @@ export async function openApi(deps: Deps) {
       pageSizeMax: config.limits.pageSizeMax,
       limits: config.limits,
       endpoints: followers.endpoints,
+      throttled: followers.throttled,
       secrets: vault,
       generateSecret,
       refuseTarget(url) {

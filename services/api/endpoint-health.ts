@@ -27,6 +27,13 @@ const HealthJson = z
     lastOutcome: z.string().nullable(),
     lastHttpStatus: z.int().nullable(),
     nextProbeAt: instant.describe("While it is paused: when one delivery is tried next, if one is due."),
+    throttledPerSecond: z
+      .number()
+      .nullable()
+      .describe(
+        "Attempts a second at most, since it answered `429`, `502`, `503` or `504`. `null` where it takes " +
+          "what it is sent, and where another process than the one that answers sends it.",
+      ),
     watermark: z
       .string()
       .describe(
@@ -55,12 +62,17 @@ const example: z.input<typeof HealthJson> = {
   lastOutcome: "http_error",
   lastHttpStatus: 503,
   nextProbeAt: "2026-07-02T12:32:08.120Z",
+  throttledPerSecond: 0.02,
   watermark: "12",
   lag: { deliveries: 7, more: false, oldestOwedAt: "2026-07-01T12:00:03.250Z", seconds: 88_264.9 },
   position: "1204",
 };
 
-type Deps = ReadDeps & { clock: Pick<Clock, "now"> };
+type Deps = ReadDeps & {
+  clock: Pick<Clock, "now">;
+  /** As the dispatcher of this process has it, if there is one. */
+  throttled(endpoint: string): number | undefined;
+};
 
 /** How an endpoint answers, and how far behind it is. */
 export function endpointHealthRoute(deps: Deps): Route {
@@ -96,6 +108,7 @@ export function endpointHealthRoute(deps: Deps): Route {
         lastOutcome: row.lastOutcome,
         lastHttpStatus: row.lastHttpStatus,
         nextProbeAt: row.nextProbeAt,
+        throttledPerSecond: deps.throttled(streamOf(endpointId)) ?? null,
         ...(await behindOf(deps, endpointId)),
       });
     },

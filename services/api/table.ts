@@ -17,6 +17,7 @@ import { webhookEventTypeRoutes, webhookEventTypes } from "./webhook-event-types
 import { type WebhookKeyDeps, webhookKeyRoutes } from "./webhook-keys.ts";
 
 export type TableDeps = Parameters<typeof endpointRoutes>[0] &
+  Parameters<typeof endpointHealthRoute>[0] &
   DeliveryDeps &
   FeedDeps &
   OperationDeps &

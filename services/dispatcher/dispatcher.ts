@@ -241,6 +241,7 @@ export function openDispatcher(deps: DispatcherDeps) {
      *  start. */
     cut: (): void => stopping.abort(),
     inFlight: lanes.inFlight,
+    throttled: pace.throttled,
     /** What it has in mind beside what is in the log: nothing of it is left once nothing is owed. */
     remembers: () => ({ ...lanes.size(), behind: behind.size(), started: started.size, looks: looks.size() }),
   };

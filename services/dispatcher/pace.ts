@@ -51,6 +51,8 @@ export function openPace({ now, current, inFlightPerEndpointMax }: Deps) {
       const usedMs = Math.max(known?.usedMs ?? 0, nowMs) + SECOND_MS / rateOf(endpoint);
       begun.set(endpoint, { second, count: known?.second === second ? known.count + 1 : 1, usedMs });
     },
+    /** Attempts a second at most, while an endpoint has asked for fewer than it would be sent. */
+    throttled: (endpoint: string): number | undefined => throttles.get(endpoint)?.perSecond,
     ended(endpoint: string, { outcome, httpStatus }: { outcome: string; httpStatus?: number }): void {
       const known = throttles.get(endpoint);
       const nowMs = now();

@@ -52,6 +52,16 @@ describe("the pace of an endpoint", () => {
     }
   });
 
+  it("tells the rate that was asked for, until the endpoint takes everything again", () => {
+    const { began, ended, throttled } = paceOf({ policy: { perSecondMax: 5 } });
+    expect(throttled(ENDPOINT)).toBeUndefined();
+    began(ENDPOINT);
+    ended(ENDPOINT, slower);
+    expect(throttled(ENDPOINT)).toBe(10);
+    for (let count = 0; count < 50; count++) ended(ENDPOINT, taken);
+    expect(throttled(ENDPOINT)).toBeUndefined();
+  });
+
   it("does not stand still for one answer that asks for less", async () => {
     const { began, ended, begunWithin } = paceOf();
     began(ENDPOINT);

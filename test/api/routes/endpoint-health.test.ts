@@ -41,6 +41,7 @@ describe("an endpoint's health", () => {
         lastOutcome: null,
         lastHttpStatus: null,
         nextProbeAt: null,
+        throttledPerSecond: null,
         lag: { deliveries: 0, more: false, oldestOwedAt: null, seconds: 0 },
       },
     });
@@ -75,6 +76,18 @@ describe("an endpoint's health", () => {
     const { body: after } = await health(events.at(-1)?.position);
     expect(after.lag).toMatchObject({ deliveries: 0 });
     expect(after.watermark).toBe(after.position);
+  });
+
+  it("says how fast it is sent to while it has asked for slower", async () => {
+    const { receiver, clock, server, end, health } = await answering();
+    receiver.answerNext({ status: 503 });
+    const { position } = await end(1);
+    const slow = await health(position);
+    expect(slow.body).toMatchObject({ throttledPerSecond: 10, lastHttpStatus: 503 });
+    await clock.advance(6000);
+    const events = await server.untilEvents("&type=delivery.responded", ({ length }) => length === 2);
+    const faster = await health(events.at(-1)?.position);
+    expect(faster.body).toMatchObject({ throttledPerSecond: 12.5, lastHttpStatus: 204 });
   });
 
   it("says since when it fails, and that it asked for no more", async () => {
