@@ -19,6 +19,8 @@ const usage =
   "[--from earliest|now|<position>|<time>] [--types run.failed,run.*,…] [--recipient-runs] " +
   "[--body-version 1|2] [--secret whsec_…]";
 const BODY_BYTES_MAX = 256 * 1024;
+/** What happens to deliveries is not among what the API tells event by event. */
+const told = owingTypes.filter((type) => !lossTypes.includes(type));
 
 /** `npm run listen`: sends what happens in a ledger to a place of a developer's, from wherever it is asked to
  *  begin. It reads the API and nothing else, and leaves no trace in the ledger. */
@@ -90,6 +92,7 @@ function parsed(args: readonly string[]) {
     return { ...asked, ...where, bodyVersion: Number(bodyVersion), key, secret };
   } catch (error) {
     if (error instanceof InvalidSecret) throw new StartupError(error.message, { cause: error });
+    if (!(error instanceof TypeError)) throw error;
     throw new StartupError(usage, { cause: error });
   }
 }
@@ -100,9 +103,6 @@ function fromOf(text: string): Listening["from"] | undefined {
   const since = parseInstant(text);
   return since === undefined ? undefined : { since };
 }
-
-/** What happens to deliveries is not among what the API tells event by event. */
-const told = owingTypes.filter((type) => !lossTypes.includes(type));
 
 /** The types that are named, one by one or as patterns; without any what an endpoint hears of by itself. */
 function typesOf(text: string | undefined): readonly string[] | undefined {

@@ -35,7 +35,7 @@ describe("a replay of notices", () => {
     const first = await use.endpointAt(early.url, { types: notices });
     await trouble();
     expect(typesOf(await early.until(4)).sort()).toEqual(told);
-    const asked = { url: late.url, types: notices, from: { position: "1" } };
+    const asked = { url: late.url, types: notices, from: { time: "2020-01-01T00:00:00Z" } };
     // That the earlier operator's own endpoint was made is news to this one.
     const dry = (
       await server.post<{ count: number; bytes: number }>("/v1/webhook-endpoints", {
