@@ -88,6 +88,15 @@ describe("the catalogue of webhooks", () => {
         payload: "thin",
         bodyVersion,
       });
+      // What is given up here is told to the first one.
+      thin.answerUsually(({ path }) => ({ status: path.endsWith("/lost") ? 500 : 204 }));
+      await server.post("/v1/webhook-endpoints", {
+        url: `${thin.url}/lost`,
+        types: ["run.failed"],
+        scheduleMs: [0],
+        payload: "thin",
+        bodyVersion,
+      });
       const { misfits } = await catalogue(server);
       for (const type of runOwingTypes) await lead(server, type);
       const { body: parent } = await server.create({ recipients: ["ada"] });
@@ -104,10 +113,14 @@ describe("the catalogue of webhooks", () => {
       await server.call("PATCH", `/v1/webhook-endpoints/${other.body.endpoint.id}`, { status: "disabled" });
 
       const ofRuns = runOwingTypes.length + 2; // To be rejected a run waits first; and the parent's end.
-      const heard = await full.until(ofRuns + owingTypes.length + 2);
-      const heardThin = await thin.until(ofRuns);
+      const ofOthers = 5; // Three were made, one was disabled, and one delivery given up.
+      const heard = await full.until(ofRuns + owingTypes.length + ofOthers + 1);
+      const heardThin = await thin.until(ofRuns + 1);
       for (const { body } of [...heard, ...heardThin])
         expect([body.type, misfits(bodyVersion, body)]).toEqual([body.type, []]);
+      const happened = heard.filter(({ body }) => !("example" in body.data)).map(({ body }) => body.type);
+      const notices = ["delivery.exhausted", "endpoint.challenge", "endpoint.created", "endpoint.disabled"];
+      expect(new Set(happened)).toEqual(new Set([...runOwingTypes, ...notices]));
       const told = new Set(heard.map(({ body }) => body.type));
       expect([...told].sort()).toEqual([...owingTypes, "endpoint.challenge"].sort());
       const runs = heard.flatMap(({ body }) => (body.data.run ? [body.data.run] : []));
