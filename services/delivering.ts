@@ -84,7 +84,7 @@ export async function openDelivering(deps: Deps) {
       return parseCustomHeaders(kept.toString());
     },
     post: traces ? traced(poster.post, traces.tracing, traces.requests) : poster.post,
-    heldUntilMs: poster.heldUntilMs,
+    ...(config.webhookProxy ? { heldUntilMs: poster.heldUntilMs } : {}),
     random: Math.random,
     keepsExcerpt: (outcome) => keepsExcerpt(config.excerptDays, outcome),
     onAttempt(attempted) {

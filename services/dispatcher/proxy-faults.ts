@@ -44,9 +44,10 @@ type Options = {
 
 /** For how long a proxy that let somebody through is known to work. */
 const PROVEN_MS = 60_000;
-/** How long nothing is sent after a failure: doubled by each that follows. */
+/** How long nothing is sent after a failure: doubled by each that follows. One receiver waits for longer than
+ *  all do: it may be the one that is not there, and each attempt is in the log. */
 const HOLD_MS_MIN = 1000;
-const HOLD_MS_MAX = 30_000;
+const HOLD_MS_MAX = { everywhere: 30_000, one: 300_000 };
 /** How long the one that is let go first may take before another is. */
 const TRIAL_MS = 5000;
 const TARGETS_MAX = 10_000;
@@ -65,7 +66,8 @@ export function openProxyFaults({ now, onFailed }: Options) {
     const known = holds.get(target);
     // Those that were under way together fail together, and count once.
     if (known && !known.onTrial && known.untilMs > now()) return;
-    const pauseMs = Math.min(known ? known.pauseMs * 2 : HOLD_MS_MIN, HOLD_MS_MAX);
+    const maxMs = target === EVERYWHERE ? HOLD_MS_MAX.everywhere : HOLD_MS_MAX.one;
+    const pauseMs = Math.min(known ? known.pauseMs * 2 : HOLD_MS_MIN, maxMs);
     if (holds.size >= TARGETS_MAX) holds.clear();
     holds.set(target, { untilMs: now() + pauseMs, pauseMs, onTrial: false });
   }

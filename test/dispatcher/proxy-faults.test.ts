@@ -47,16 +47,20 @@ describe("after a proxy failed", () => {
     expect([heldMs(other), heldMs(one)]).toEqual([0, 5000]);
   });
 
-  it("each failure of one who was let go doubles the time, up to half a minute", () => {
+  it.each([
+    ["unreachable", 30_000, "half a minute"],
+    ["denied", 300_000, "five minutes for one receiver"],
+  ] as const)("each failure (%s) of one who was let go doubles the time, up to %i ms: %s", (by, maxMs) => {
     const { fail, heldMs, later } = faults();
     const found: number[] = [];
-    for (let times = 0; times < 8; times++) {
-      fail(one, "unreachable");
+    for (let times = 0; times < 11; times++) {
+      fail(one, by);
       found.push(heldMs(one));
       later(heldMs(one));
       expect(heldMs(one)).toBe(0);
     }
-    expect(found).toEqual([1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
+    const doubled = Array.from({ length: 11 }, (_, times) => 1000 * 2 ** times);
+    expect(found).toEqual(doubled.map((ms) => Math.min(ms, maxMs)));
   });
 
   it("those that were under way with it count once", () => {

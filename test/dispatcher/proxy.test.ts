@@ -44,6 +44,7 @@ function through(port: number, { host = "127.0.0.1", authorization, ...options }
   onTestFinished(() => opened.close());
   return {
     failures,
+    close: opened.close,
     heldMs: (url: string) => Math.max(0, opened.heldUntilMs(url) - nowMs),
     later(ms: number): void {
       nowMs += ms;
@@ -185,6 +186,35 @@ describe("through a proxy", () => {
     const { to, failures } = through(proxy.port, { resolve: resolvesTo("127.0.0.4", "127.0.0.1") });
     expect(await to(`http://receiver.example:${receiver.port}/`)).toMatchObject({ outcome: "delivered" });
     expect(proxy.authorities()).toEqual([`127.0.0.4:${receiver.port}`, `127.0.0.1:${receiver.port}`]);
+    expect(failures).toEqual([]);
+  });
+
+  it("an address of IPv6 is asked for in brackets", async () => {
+    const proxy = await openConnectProxy({
+      answer: (_authority, socket) => !!socket.end("HTTP/1.1 403 No\r\n\r\n"),
+    });
+    const allow = parseAllowList(["2001:db8::/32"]);
+    const { to } = through(proxy.port, { allow, resolve: resolvesTo("2001:db8::1") });
+    for (const host of ["receiver.example", "[2001:db8::2]"]) await to(`http://${host}/`);
+    await to("https://receiver.example/");
+    expect(proxy.authorities()).toEqual(["[2001:db8::1]:80", "[2001:db8::2]:80", "[2001:db8::1]:443"]);
+  });
+
+  it("what waits for the proxy ends when the sender stops", async () => {
+    const asked = Promise.withResolvers<void>();
+    const proxy = await openConnectProxy({
+      answer(_authority, socket) {
+        socket.resume().once("end", () => socket.destroy());
+        asked.resolve();
+        return true;
+      },
+    });
+    const { to, close, failures } = through(proxy.port, { timeouts: {} });
+    const post = to("http://127.0.0.1:9/");
+    await asked.promise;
+    close();
+    expect(await post).toMatchObject({ outcome: "unknown" });
+    await closed(proxy.sockets[0]);
     expect(failures).toEqual([]);
   });
 });
