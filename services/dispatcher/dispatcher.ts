@@ -89,15 +89,15 @@ export function openDispatcher(deps: DispatcherDeps) {
   async function send(due: Due): Promise<void> {
     let next: Next | undefined;
     try {
+      pace.began(due.endpoint);
       const mine = claims.claim(due.delivery);
       if (mine !== true && !(await mine)) {
+        pace.spared(due.endpoint);
         // Somebody else is at it; who dies in the middle of it leaves it to us.
         const ms = clock.now() + (claims.leaseMs ?? 0);
         passed.add(due.delivery, { ms });
-        lookAt(due.endpoint, { nextAttemptAtMs: ms });
-        return;
+        return lookAt(due.endpoint, { nextAttemptAtMs: ms });
       }
-      pace.began(due.endpoint);
       next = await attempt(attempting, due, stopping.signal);
       if (!due.fresh) passed.add(due.delivery, { position: next.position ?? seen });
       lookAt(due.endpoint, next);
@@ -243,7 +243,7 @@ export function openDispatcher(deps: DispatcherDeps) {
     inFlight: lanes.inFlight,
     throttled: pace.throttled,
     /** What it has in mind beside what is in the log: nothing of it is left once nothing is owed. */
-    remembers: () => ({ ...lanes.size(), behind: behind.size(), started: started.size, looks: looks.size() }),
+    remembers: () => ({ ...lanes.size(), behind: behind.size(), started: started.size }),
   };
 }
 

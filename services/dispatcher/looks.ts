@@ -43,7 +43,6 @@ export function openLooks(onEarlier: () => void) {
         }
       yield* found;
     },
-    size: (): number => timed.size + behind.size,
     /** What ends the wait for the next look: an instant, or for those that are due already, a position that
      *  the views have not reached. */
     next(nowMs: number, viewsAt: bigint): { atMs: number; position?: bigint } {

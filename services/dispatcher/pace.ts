@@ -53,6 +53,13 @@ export function openPace({ now, current, inFlightPerEndpointMax }: Deps) {
     },
     /** Attempts a second at most, while an endpoint has asked for fewer than it would be sent. */
     throttled: (endpoint: string): number | undefined => throttles.get(endpoint)?.perSecond,
+    /** One that was begun was not made: somebody else makes it. */
+    spared(endpoint: string): void {
+      const known = begun.get(endpoint);
+      if (!known) return;
+      const usedMs = known.usedMs - SECOND_MS / rateOf(endpoint);
+      begun.set(endpoint, { ...known, count: Math.max(known.count - 1, 0), usedMs });
+    },
     ended(endpoint: string, { outcome, httpStatus }: { outcome: string; httpStatus?: number }): void {
       const known = throttles.get(endpoint);
       const nowMs = now();

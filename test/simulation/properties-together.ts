@@ -14,7 +14,6 @@ import {
   versionAt,
   versionOf,
 } from "./deliveries.ts";
-import { alive } from "./told.ts";
 import { HEARD_MS, isStalledAt } from "./waiting.ts";
 
 type Check = (reading: Reading) => string[];
@@ -210,20 +209,15 @@ const probesSpaced: Check = (reading) => {
 };
 
 /** What is closed is in nobody's memory, once nothing is left to do. */
-const forgotten: Check = (reading) => {
-  const { world, isOver, stories, stalls, versions } = reading;
-  if (!isOver) return [];
-  // When it was to be tried again stays in mind of an endpoint that was turned off meanwhile: once.
-  const offs = [...versions.keys()].filter((endpoint) => turnsOff(reading, endpoint).length > 0).length;
-  return alive(world).flatMap(({ isKnown, remembers, faults }) => [
-    ...Object.entries(remembers())
-      .filter(([what, count]) => count > (what === "looks" ? offs * 2 : 0))
+const forgotten: Check = ({ isOver, minds, stalls }) =>
+  minds.flatMap(({ remembers, known, faults }) => [
+    ...Object.entries(isOver ? remembers : {})
+      .filter(([, count]) => count > 0)
       .map(([what, count]) => `${count} ${what} are left at the end`),
-    ...stories.filter(({ id }) => isKnown(id.replace("_", "-"))).map(({ id }) => `${id} is still queued`),
+    ...(isOver ? known : []).map((delivery) => `${delivery} is still queued`),
     // Who stands still does not hear the log in time, and says so.
     ...(stalls.length > 0 ? [] : faults.map(({ message }) => `there was a fault: ${message}`)),
   ]);
-};
 
 export const together: Readonly<Record<string, Check>> = {
   orderKept,

@@ -139,14 +139,27 @@ async function tellWithin(seed: number, options: StoryOptions): Promise<Told> {
     clock.at(START_MS + 3 * SECOND_MS + Math.floor(random() * setting.spanMs * 4), note);
   const limitMs = START_MS + (isLong ? 9 * 24 * HOUR_MS : 12 * HOUR_MS);
   const isOver = await clock.run(limitMs, isQuiet);
-  // What is still to be heard of is heard of, the latest probe of who is paused too: nothing of it may send
-  // anything.
-  const isPaused = world.log.events.some(({ type }) => type === "endpoint.paused");
-  await clock.run(clock.now() + (isPaused ? 70 : 5) * MINUTE_MS, () => false);
+  // What is still to be heard of is heard of: nothing of it may send anything.
+  await clock.run(clock.now() + 5 * MINUTE_MS, () => false);
   note();
   if (mishap) throw mishap;
-  return { world, isOver, kills: fate.kills, stalls: fate.stalls, watermarks };
+  const minds = mindsOf(world);
+  await world.stop();
+  return { world, isOver, kills: fate.kills, stalls: fate.stalls, watermarks, minds };
 }
+
+const mindsOf = ({ running, log }: World): Told["minds"] => {
+  const deliveries = [...new Set(log.events.map(({ stream }) => stream))].filter((one) =>
+    /^delivery-/.test(one),
+  );
+  return running
+    .filter(({ process }) => process.isAlive())
+    .map(({ remembers, isKnown, faults }) => ({
+      remembers: remembers(),
+      known: deliveries.filter(isKnown),
+      faults: [...faults],
+    }));
+};
 
 /** Whether something is owed and not closed, where its endpoint takes anything, or asked for. */
 const isOpen = ({ views }: World): boolean =>

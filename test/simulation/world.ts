@@ -78,8 +78,8 @@ export async function openWorld(terms: Terms) {
   const network = openSimulatedNetwork(clock, random);
   const table: ClaimTable = new Map();
   const running: Running[] = [];
-  // Nobody stops what runs in a story: it ends with its process, or goes on to the end.
-  const { signal: never } = new AbortController();
+  const stopping = new AbortController();
+  const { signal: atEnd } = stopping;
 
   const ledgerOf = (process: SimulatedProcess) =>
     openLedger({
@@ -127,7 +127,7 @@ export async function openWorld(terms: Terms) {
     const dispatcher = openDispatcher(fault.deps?.(deps) ?? deps);
     const replays = openReplaying({ process, ledger, endpoints, onFault });
     const follow = async () => {
-      for await (const event of store.follow(from, never)) {
+      for await (const event of store.follow(from, atEnd)) {
         if (!process.isAlive()) return;
         ledger.heard(event);
         health.take(event);
@@ -137,8 +137,8 @@ export async function openWorld(terms: Terms) {
       }
     };
     void follow();
-    void health.run(never);
-    void dispatcher.run(never);
+    void health.run(atEnd);
+    void dispatcher.run(atEnd);
     void replays.run(from);
     const one: Running = { process, faults, remembers: dispatcher.remembers, isKnown };
     running.push(one);
@@ -163,7 +163,7 @@ export async function openWorld(terms: Terms) {
     let replays: Replays | undefined;
     let heard = 0n;
     async function* openBy(from: bigint): AsyncGenerator<string> {
-      await process.heard(views.progress.caughtUp(from, never));
+      await process.heard(views.progress.caughtUp(from, atEnd));
       for (const { id, openReplay } of views.replays())
         if (openReplay !== null && openReplay <= from) yield streamOf(id);
     }
@@ -184,7 +184,7 @@ export async function openWorld(terms: Terms) {
           onFault,
         });
         replays = opened;
-        await opened.run(never);
+        await opened.run(atEnd);
       },
     };
   }
@@ -199,5 +199,11 @@ export async function openWorld(terms: Terms) {
   const api = ledgerOf(openProcess(clock, () => {}));
   await clock.until(found(api));
 
-  return { terms, random, clock, log, views, network, api, start, running };
+  /** Ends what runs, once all has been told: what still waited for something would be kept for ever. */
+  const stop = (): Promise<unknown> => {
+    stopping.abort("told");
+    return clock.run(clock.now(), () => false);
+  };
+
+  return { terms, random, clock, log, views, network, api, start, running, stop };
 }
