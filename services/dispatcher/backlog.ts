@@ -16,8 +16,8 @@ export type Backlog = {
   /** Deliveries of an endpoint that are due by an instant and not known yet: the most urgent first, then the
    *  longest due. */
   due(endpoint: string, nowMs: number, limit: number, isKnown: (delivery: string) => boolean): Promise<Due[]>;
-  /** When the endpoint's next open delivery is due, in epoch milliseconds: the first of all, or the first behind
-   *  an instant. */
+  /** When the endpoint's next open delivery is due, in epoch milliseconds: the first of all, or the first
+   *  behind an instant. */
   nextDueMs(endpoint: string, afterMs?: number): Promise<number | undefined>;
 };
 

@@ -166,7 +166,7 @@ export function openDispatcher(deps: DispatcherDeps) {
     for (const due of told) push(paused ? { ...due, probe: true } : due);
     if (paused && found.length > 0) probes.sent(endpoint);
     if (!paused && told.length === room) return lanes.more(endpoint);
-    // What waits for another of its run hears when that has ended: until more is due there is no use in looking.
+    // What waits for another of its run hears when that has ended: until more is due it is left alone.
     const areBehind = waiting > 0 && others + found.length === 0;
     if (areBehind) lookAt(endpoint, { nextAttemptAtMs: nowMs + LOOK_MS });
     const nextMs = await backlog.nextDueMs(endpoint, areBehind ? nowMs : undefined);

@@ -273,7 +273,7 @@ describe("an attempt", () => {
     expect(await state()).toMatchObject({ status: "cancelled" });
   });
 
-  it("is cancelled by its receiver though it was cancelled once, and goes last once asked for again", async () => {
+  it("is cancelled by its receiver though it was cancelled once, and goes last when asked for", async () => {
     const { go, clock, ledger, due, endpoint, history, state, sent } = await oneDue([
       failed,
       { ...failed, directive: "abort" },

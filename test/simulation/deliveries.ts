@@ -5,15 +5,16 @@ import { streamOf, wireIdOf } from "../../shared/verification/ids.ts";
 import { hearings } from "./hearings.ts";
 import type { Told } from "./told.ts";
 
-/** An endpoint from one of its events to the next, by a plain reading that shares nothing with what is tested. */
+/** An endpoint from one of its events to the next, by a plain reading that shares nothing with what is
+ *  tested. */
 export type Version = {
   revision: number;
   position: bigint;
   atMs: number;
   state: "on" | "off" | "deleted";
   isPaused: boolean;
-  /** Whether what made it so says that it is to be sent nothing: an example that it asked for before ends then,
-   *  though it was off already. */
+  /** Whether what made it so says that it is to be sent nothing: an example that it asked for before ends
+   *  then, though it was off already. */
   saysOff: boolean;
   url: string;
   hears: string;
@@ -42,7 +43,7 @@ export type Reading = Told & {
 };
 
 const owing =
-  /^run\.(completed|completed_no_action|failed|cancelled|errored|timed_out|rejected|awaiting_(input|approval))$/;
+  /^run\.(completed(_no_action)?|failed|cancelled|errored|timed_out|rejected|awaiting_(input|approval))$/;
 const telling =
   /^endpoint\.(degraded|paused|resumed|recovered|disabled|created|updated|enabled|secret_rotated|deleted)$/;
 const ofItself = "endpoint.example_requested";

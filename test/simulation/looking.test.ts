@@ -7,8 +7,8 @@ import { openWorld, START_MS } from "./world.ts";
 const HOUR_MS = 3_600_000;
 const terms = { seed: 1, dispatchers: 1, inFlightMax: 8, inFlightPerEndpointMax: 8 };
 
-/** Two deliveries of a run are asked for again, of which the second waits behind the first, which is refused for
- *  half an hour; and how often the backlog was looked at by then. */
+/** Two deliveries of a run are asked for again, of which the second waits behind the first, which is refused
+ *  for half an hour; and how often the backlog was looked at by then. */
 async function refused() {
   let looks = 0;
   const world = await openWorld({

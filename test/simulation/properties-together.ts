@@ -99,7 +99,7 @@ const rateKept: Check = (reading) => {
   return found;
 };
 
-/** How long after it was due a live delivery may still be unknown to who sends: the views' lag, and a look. */
+/** How long a live delivery that is due may be unknown to who sends: the views' lag, and a look. */
 const LATE_MS = 5000;
 
 /** While a live delivery of its endpoint is due and could be sent, nothing that was asked for again is. */

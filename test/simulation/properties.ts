@@ -219,7 +219,7 @@ type Cancelled = { end: RecordedEvent; round: readonly RecordedEvent[] };
 type Holds = (reading: Reading, story: Story, cancelled: Cancelled) => boolean;
 
 const goesOn =
-  /^run\.(input_given|approved|rejected|resumed|completed|completed_no_action|failed|cancelled|errored|timed_out)$/;
+  /^run\.(input_given|approved|rejected|resumed|completed(_no_action)?|failed|cancelled|errored|timed_out)$/;
 
 const reasons: Readonly<Record<string, Holds>> = {
   superseded(reading, { of, endpoint }, { end, round }) {

@@ -30,7 +30,7 @@ async function crowded(): Promise<number[]> {
 }
 
 describe("several dispatchers", () => {
-  it("keep each to an endpoint's rate from one attempt to the next, while they claim what they send", async () => {
+  it("keep each to an endpoint's rate from one attempt to the next, while they claim", async () => {
     const sentMs = await withoutTurns(crowded);
     expect(sentMs).toHaveLength(RUNS);
     const together = sentMs.map((fromMs) => sentMs.filter((ms) => ms >= fromMs && ms < fromMs + 1900).length);

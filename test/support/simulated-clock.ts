@@ -24,7 +24,8 @@ const drained = () => new Promise<void>((resolve) => process.nextTick(resolve));
 export async function withoutTurns<Done>(work: () => Promise<Done>): Promise<Done> {
   const { setImmediate } = globalThis;
   const putOff = (callback: () => void) => void immediates.push(callback);
-  globalThis.setImmediate = putOff as unknown as typeof setImmediate; // Nobody in a simulation keeps its handle.
+  // Nobody in a simulation keeps its handle.
+  globalThis.setImmediate = putOff as unknown as typeof setImmediate;
   try {
     return await work();
   } finally {
