@@ -188,6 +188,7 @@ describe("what docs/operating.md names", () => {
       "firstKey",
       "secretsKey",
       "secretsKeyNext",
+      "webhookProxy",
     ].map(nameOf);
     const ofEngines = Object.keys(engines).map(nameOf);
     expect([...variables].filter((name) => !known.includes(name) && !ofEngines.includes(name))).toEqual([]);

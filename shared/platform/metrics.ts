@@ -79,7 +79,7 @@ export function openMetrics() {
     ),
     givenUp: counter(
       "given_up_deliveries_total",
-      "Webhooks that were not taken and that no attempt follows: the schedule is over, or they are not wanted.",
+      "Webhooks that were not taken and that no attempt follows: after the last one, or not wanted.",
     ),
     healthSteps: counter("endpoint_health_steps_total", "Steps of endpoints' health, by what was recorded.", [
       "step",
