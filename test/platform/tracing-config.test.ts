@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../shared/platform/config.ts";
 import { parseTracing } from "../../shared/platform/tracing-config.ts";
+import { root } from "../support/sources.ts";
 
 const endpoint = "http://collector:4318";
 const given = (env: Record<string, string> = {}) =>
@@ -37,6 +39,23 @@ describe("traces are asked for", () => {
 });
 
 describe("a variable of OpenTelemetry", () => {
+  it("is in the documentation, if it is one that is read, and no other is", () => {
+    const read = new Set<string>();
+    const env: Record<string, string> = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint };
+    parseTracing(
+      new Proxy(env, {
+        get(target, name: string) {
+          // Most have a name for traces alone, which the documentation says of all of them at once.
+          read.add(name.endsWith("_TRACES_ENDPOINT") ? name : name.replace("_OTLP_TRACES_", "_OTLP_"));
+          return target[name];
+        },
+      }),
+    );
+    const text = readFileSync(`${root}docs/operating.md`, "utf8");
+    const told = new Set(text.match(/OTEL_[A-Z_]+[A-Z](?!_)\b/g));
+    expect([...told].sort()).toEqual([...read].sort());
+  });
+
   it.each([
     [{ OTEL_EXPORTER_OTLP_ENDPOINT: "https://a.example/otlp/" }, { url: "https://a.example/otlp/v1/traces" }],
     [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "http://b.example/in?k=1" }, { url: "http://b.example/in?k=1" }],
