@@ -1,4 +1,4 @@
-import { createServer, type Server as HttpServer } from "node:http";
+import type { Server as HttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { openInProcessBus } from "../shared/bus/in-process-bus.ts";
 import { aggregates } from "../shared/ledger/aggregates.ts";
@@ -10,6 +10,7 @@ import type { Config } from "../shared/platform/config.ts";
 import { StartupError } from "../shared/platform/errors.ts";
 import { openFaults } from "../shared/platform/faults.ts";
 import { prepareFolder } from "../shared/platform/folder.ts";
+import { createServer } from "../shared/platform/http.ts";
 import type { Log } from "../shared/platform/log.ts";
 import { openMetrics } from "../shared/platform/metrics.ts";
 import { begin } from "./begin.ts";

@@ -101,8 +101,14 @@ const { dependencies }: { dependencies: Record<string, string> } = JSON.parse(
 );
 const packageOf = (specifier: string) => /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? specifier;
 
-function mayUsePackage(path: string, { specifier, file }: Import): boolean {
+/** What a server is made of takes it from `shared/platform/http.ts`, which says why. */
+const isCostly = (path: string, { specifier, kind }: Import): boolean =>
+  specifier === "node:http" && kind !== "type" && /^(?:services|shared|projections)\//.test(path);
+
+function mayUsePackage(path: string, named: Import): boolean {
+  const { specifier, file } = named;
   if (file !== undefined) return true;
+  if (isCostly(path, named)) return false;
   if (specifier.startsWith("@opentelemetry/") && !knowsTraces.test(path)) return false;
   const only = mayUse[roomOf(path)];
   if (only) return only.test(specifier);
@@ -282,6 +288,7 @@ describe("these rules", () => {
     ["shared/domain/event.ts", "node:crypto"],
     ["shared/domain/event.ts", "pino"],
     ["services/api/app.ts", "standardwebhooks"],
+    ["services/dispatcher/post.ts", "node:http"],
     ["services/dispatcher/traced.ts", "@opentelemetry/api"],
     ["shared/platform/tracing.ts", "@opentelemetry/sdk-trace"],
     ["services/api/app.ts", "@types/express"],

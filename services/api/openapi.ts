@@ -1,5 +1,5 @@
-import { STATUS_CODES } from "node:http";
 import { z } from "zod";
+import { STATUS_CODES } from "../../shared/platform/http.ts";
 import { catalogue, type ProblemCode, type ProblemEntry } from "./problems.ts";
 import type { RequestHeader, Route } from "./route.ts";
 

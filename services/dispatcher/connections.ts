@@ -1,6 +1,7 @@
-import { type AgentOptions, Agent as HttpAgent } from "node:http";
+import type { AgentOptions } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { isIP, Socket } from "node:net";
+import { Agent as HttpAgent } from "../../shared/platform/http.ts";
 import { type AllowList, mayCall } from "../../shared/webhooks/targets.ts";
 import { BlockedTarget, type Resolve, TookTooLong, vettedLookup } from "./lookup.ts";
 import { openProxyFaults, type ProxyFailed } from "./proxy-faults.ts";
@@ -74,7 +75,7 @@ export function openConnections(options: ConnectionOptions, timeouts: PhaseTimeo
     },
   };
 
-  function guard<Kind extends HttpAgent>(agent: Kind, protocol: string): Kind {
+  function guard<Kind extends InstanceType<typeof HttpAgent>>(agent: Kind, protocol: string): Kind {
     const isSecure = protocol === "https:";
     if (tunnels) {
       connectThrough(agent, tunnels, {

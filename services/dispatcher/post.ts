@@ -1,7 +1,8 @@
-import { type Agent, type ClientRequest, request as requestHttp } from "node:http";
+import type { Agent, ClientRequest } from "node:http";
 import { request as requestHttps } from "node:https";
 import type { Socket } from "node:net";
 import { defaultPolicy } from "../../shared/domain/endpoint/defaults.ts";
+import { request as requestHttp } from "../../shared/platform/http.ts";
 import { version } from "../../shared/platform/version.ts";
 import { openAnswer } from "./answer.ts";
 import { type ConnectionOptions, type Connections, openConnections } from "./connections.ts";

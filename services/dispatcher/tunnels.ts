@@ -1,5 +1,6 @@
-import { type ClientRequest, type IncomingMessage, request } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import { isIP, type LookupFunction, type Socket, connect as socketTo } from "node:net";
+import { request } from "../../shared/platform/http.ts";
 import { BlockedTarget, TookTooLong } from "./lookup.ts";
 import type { ProxyFailed, ProxyFailure, ProxyFaults } from "./proxy-faults.ts";
 
