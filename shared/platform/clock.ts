@@ -2,8 +2,8 @@
 export type Clock = {
   /** Milliseconds since 1970, UTC. */
   now(): number;
-  /** Resolves after `ms`, or early when the signal is aborted: whoever wakes asks what time it is. Never
-   *  rejects. */
+  /** Resolves after `ms`, soon where that is over already, or early when the signal is aborted: whoever wakes
+   *  asks what time it is. Never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 };
 
@@ -28,6 +28,6 @@ const timer = (ms: number, signal: AbortSignal | undefined): Promise<void> =>
       signal?.removeEventListener("abort", wake);
       resolve();
     };
-    const timeout = setTimeout(wake, ms);
+    const timeout = setTimeout(wake, Math.max(ms, 0));
     signal?.addEventListener("abort", wake, { once: true });
   });

@@ -24,6 +24,15 @@ describe("the system's clock", () => {
   it("does not fall asleep when it was aborted before", () =>
     systemClock.sleep(3_600_000, AbortSignal.abort()));
 
+  it("wakes soon from what is over already, and nobody is warned of it", async () => {
+    const warned = vi.fn();
+    process.on("warning", warned);
+    await systemClock.sleep(-5);
+    await new Promise((resolve) => setImmediate(resolve)); // Warnings are told in the next turn.
+    process.off("warning", warned);
+    expect(warned).not.toHaveBeenCalled();
+  });
+
   it("sleeps for longer than one timer can", async () => {
     vi.useFakeTimers();
     try {
