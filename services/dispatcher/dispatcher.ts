@@ -34,11 +34,10 @@ const BEHIND_MAX = 10_000;
 const LOOK_MS = 60_000;
 /** How long to wait before a delivery that could not be recorded is looked at again. */
 const FAULT_PAUSE_MS = 1000;
-
 /** Why a wait ends early: nobody reads it, and without it each end would take a picture of the stack. */
 const EARLIER = "earlier";
 /** After these what an endpoint is owed is looked at, as what it is by then. */
-const changesService = new Set(["endpoint.paused", "endpoint.resumed", "endpoint.enabled"]);
+const changesService = /^endpoint\.(paused|resumed|enabled|updated)$/;
 
 const isOut = (status: string | undefined): boolean => status === "disabled" || status === "deleted";
 
@@ -214,8 +213,9 @@ export function openDispatcher(deps: DispatcherDeps) {
       endpoints.take(event);
       seen = event.position;
       if (event.stream.startsWith("delivery-")) takeDelivery(event);
-      if (changesService.has(event.type)) {
-        probes.ended(event.stream);
+      if (changesService.test(event.type)) {
+        if (event.type !== "endpoint.updated") probes.ended(event.stream);
+        behind.dropAll(event.stream);
         lookAt(event.stream, { nextAttemptAtMs: clock.now(), position: event.position });
       }
       if (isOut(endpoints.current(event.stream)?.status)) behind.dropAll(event.stream);

@@ -9,7 +9,7 @@ const terms = { seed: 1, dispatchers: 1, inFlightMax: 8, inFlightPerEndpointMax:
 
 /** Two deliveries of a run are asked for again, of which the second waits behind the first, which is refused
  *  for half an hour; and how often the backlog was looked at by then. */
-async function refused() {
+async function refused(changed?: { order: string }) {
   let looks = 0;
   const world = await openWorld({
     ...terms,
@@ -38,7 +38,7 @@ async function refused() {
     ...{ order: "perRun", scheduleMs: [0, HOUR_MS] },
   };
   const play = async () => {
-    await api.create("endpoint", command(did("endpoint.created", config, { url })));
+    const endpoint = await api.create("endpoint", command(did("endpoint.created", config, { url })));
     await world.start();
     const { stream } = await api.create("run", command(created()));
     await api.record(stream, command(did("run.started")));
@@ -48,6 +48,9 @@ async function refused() {
     await clock.sleep(20_000);
     const rows = world.views.deliveries().sort((a, b) => a.eventRevision - b.eventRevision);
     for (const row of rows) await resend(api, { ...caller, workspace: "default" }, row);
+    await clock.sleep(20_000);
+    const update = did("endpoint.updated", { ...config, ...changed }, { url });
+    if (changed) await api.record(endpoint.stream, command(update));
   };
   await clock.until(play());
   await clock.run(START_MS + HOUR_MS / 2, () => false);
@@ -58,7 +61,7 @@ async function refused() {
 
 describe("a dispatcher", () => {
   it("does not look every second for what waits behind another of its run", async () => {
-    const { looks, world } = await withoutTurns(refused);
+    const { looks, world } = await withoutTurns(() => refused());
     const { sent } = world.network;
     expect(sent.map(({ outcome }) => outcome.outcome === "delivered")).toEqual([
       true,
@@ -69,5 +72,12 @@ describe("a dispatcher", () => {
     ]);
     expect(sent[2]?.delivery).toBe(sent[0]?.delivery);
     expect(looks).toBeLessThan(100);
+  });
+
+  it("sends what waited for another one once its endpoint wants no order any more", async () => {
+    const { world } = await withoutTurns(() => refused({ order: "unordered" }));
+    const { sent } = world.network;
+    expect(sent[3]?.delivery).toBe(sent[1]?.delivery);
+    expect(sent[3]?.startMs).toBeLessThan(START_MS + 120_000);
   });
 });

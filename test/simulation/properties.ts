@@ -128,7 +128,8 @@ function tooEarly({ stalls }: Told, { version, began, event, round, sent }: Answ
   const pauseMs = Math.max(scheduleMs[Number(began.data.scheduleStep) + 1] ?? 0, askedMs);
   const dueMs = Date.parse(String(event.data.nextAttemptAt));
   const slackMs = 2 * HEARD_MS; // What is recorded is decided a moment before.
-  if (dueMs < msOf(event) + pauseMs - slackMs) return `is due ${msOf(event) + pauseMs - dueMs} ms early`;
+  if (stalls.length === 0 && dueMs < msOf(event) + pauseMs - slackMs)
+    return `is due ${msOf(event) + pauseMs - dueMs} ms early`;
   const next = round.slice(round.indexOf(event) + 1).find(isAttempt);
   if (next && msOf(next) < dueMs) return `is attempted ${dueMs - msOf(next)} ms early`;
   const after = sent.find(({ startMs }) => startMs > msOf(event));

@@ -141,12 +141,17 @@ async function tellWithin(seed: number, options: StoryOptions): Promise<Told> {
   const isOver = await clock.run(limitMs, isQuiet);
   // What is still to be heard of is heard of: nothing of it may send anything.
   await clock.run(clock.now() + 5 * MINUTE_MS, () => false);
+  // What is left of an endpoint that is sent one in a minute is gone through at that rate.
+  await clock.run(clock.now() + 2 * HOUR_MS, () => mindsOf(world).every(isEmpty));
   note();
   if (mishap) throw mishap;
   const minds = mindsOf(world);
   await world.stop();
   return { world, isOver, kills: fate.kills, stalls: fate.stalls, watermarks, minds };
 }
+
+const isEmpty = ({ remembers }: Told["minds"][number]): boolean =>
+  Object.values(remembers).every((count) => count === 0);
 
 const mindsOf = ({ running, log }: World): Told["minds"] => {
   const deliveries = [...new Set(log.events.map(({ stream }) => stream))].filter((one) =>

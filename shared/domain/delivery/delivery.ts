@@ -21,7 +21,7 @@ export type Delivery = {
   lastHttpStatus: number | null;
   /** Who asked for it to be sent again: a replay's wire id, or `resend`; null for what is owed by itself. */
   requestedBy: string | null;
-  /** Revision of the endpoint when it was asked for. */
+  /** Revision of the endpoint when it was asked for; once it was sent so, it stays. */
   requestedAsOf: number | null;
 };
 
@@ -62,6 +62,10 @@ export function decide(delivery: Delivery, proposed: DeliveryEvent): Decision<De
   return accept(proposed);
 }
 
+/** As of what its bytes were made: they never change. */
+const asOf = ({ bodySha256, requestedAsOf }: Delivery): number | null =>
+  bodySha256 === null ? null : requestedAsOf;
+
 /** Folds one event into a delivery. Never refuses: it has already happened. */
 export function evolve(before: Delivery, event: DeliveryEvent & { at: string }): Delivery {
   const delivery: Delivery = { ...before, events: before.events + 1 };
@@ -74,7 +78,7 @@ export function evolve(before: Delivery, event: DeliveryEvent & { at: string }):
         firstAttemptAt: null,
         nextAttemptAt: null,
         requestedBy: event.data.replay ?? event.data.reason,
-        requestedAsOf: event.data.endpointRevision,
+        requestedAsOf: asOf(before) ?? event.data.endpointRevision,
       };
     case "delivery.attempted":
       return {

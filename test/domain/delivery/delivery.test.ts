@@ -62,6 +62,19 @@ describe("a delivery", () => {
     });
   });
 
+  it("keeps to the endpoint as of which its bytes were made, whoever asks for it later", () => {
+    const asked = (endpointRevision: number): DeliveryEvent => ({
+      type: "delivery.requested",
+      data: {
+        ...{ endpoint: "endpoint_a", endpointRevision, event: "evt_a", source: "run_a", revision: 3 },
+        ...{ type: "run.completed", reason: "resend" },
+      },
+    });
+    expect(given(asked(0), cancelled, asked(1)).requestedAsOf).toBe(1);
+    const sent = [asked(1), attempted(1), responded(1, "delivered")];
+    expect(given(...sent, asked(2)).requestedAsOf).toBe(1);
+  });
+
   it.each([
     ["delivered", given(attempted(1), responded(1, "delivered"))],
     ["exhausted", given(attempted(1), responded(1, "http_error"), exhausted)],
