@@ -1,12 +1,12 @@
 import type { Delivery } from "../../shared/domain/delivery/delivery.ts";
-import { afterAttempt, parseRetryAfter } from "../../shared/domain/delivery/retry.ts";
+import { afterAttempt, heededMs, parseRetryAfter } from "../../shared/domain/delivery/retry.ts";
 import type { EndpointVersion } from "../../shared/domain/endpoint/history.ts";
 import type { Proposed } from "../../shared/domain/event.ts";
 import { wireIdOf } from "../../shared/verification/ids.ts";
 import type { AttemptDeps, AttemptTiming, Next } from "./attempting.ts";
 import type { Due } from "./due.ts";
 import type { Outcome } from "./outcome.ts";
-import { cancellationOf, record } from "./record.ts";
+import { record } from "./record.ts";
 
 type Answered = {
   number: number;
@@ -44,36 +44,16 @@ export async function responded(deps: AttemptDeps, due: Due, answered: Answered)
     ...(outcome.httpStatus === undefined ? {} : { httpStatus: outcome.httpStatus }),
     aborted: outcome.directive === "abort",
   });
-  const nextAttemptAt = after.kind === "retry" ? new Date(after.nextAttemptAtMs).toISOString() : undefined;
-  const httpStatus = outcome.httpStatus;
-  const facts = {
-    ...(httpStatus === undefined ? {} : { httpStatus }),
-    durationMs: Math.round(outcome.durationMs),
-    ...(nextAttemptAt === undefined ? {} : { nextAttemptAt }),
-  };
-  const told = {
-    ...(outcome.responseBytes === undefined ? {} : { responseBytes: outcome.responseBytes }),
-    ...(outcome.directive === undefined ? {} : { directive: outcome.directive }),
-  };
-  const excerpt = (deps.keepsExcerpt?.(outcome.outcome) ?? true) ? outcome.excerpt : undefined;
-  const events: Proposed[] = [
-    {
-      type: "delivery.responded",
-      data: {
-        attempt: number,
-        outcome: outcome.outcome,
-        endpoint: wireIdOf(endpoint.stream),
-        ...facts,
-        ...told,
-      },
-      ...(excerpt ? { content: { excerpt } } : {}),
-    },
-  ];
+  const of = { number, endpoint, outcome, keepsExcerpt: deps.keepsExcerpt };
+  const events = [told(of, after.kind === "retry" ? after.nextAttemptAtMs : undefined)];
   if (after.kind === "exhausted") events.push(await exhausted(deps, due));
   if (after.kind === "aborted") events.push({ type: "delivery.cancelled", data: { reason: "aborted" } });
-  const position =
-    (await record(deps, due, number, answered.events, events, answered.cancelledAs)) ??
-    (await recordBehind(deps, due, number, events));
+  let position = await record(deps, due, number, answered.events, events, answered.cancelledAs);
+  let nextAttemptAtMs = after.kind === "retry" ? after.nextAttemptAtMs : undefined;
+  if (position === undefined) {
+    if (after.kind !== "delivered") nextAttemptAtMs = nowMs + heededMs(retryAfterMs);
+    position = await recordBehind(deps, due, number, told(of, nextAttemptAtMs));
+  }
   deps.onAttempt({
     deliveryId: wireIdOf(due.delivery),
     endpointId: wireIdOf(due.endpoint),
@@ -82,10 +62,38 @@ export async function responded(deps: AttemptDeps, due: Due, answered: Answered)
     outcome: outcome.outcome,
     sincePosition: due.position,
     timing: answered.timing,
-    ...facts,
+    ...factsOf(outcome, nextAttemptAtMs),
   });
-  if (after.kind !== "retry") return position ? { position } : {};
-  return { nextAttemptAtMs: after.nextAttemptAtMs, ...(position ? { position } : {}) };
+  const next = nextAttemptAtMs === undefined ? {} : { nextAttemptAtMs };
+  return position === undefined ? next : { ...next, position };
+}
+
+const factsOf = ({ httpStatus, durationMs }: Outcome, nextAttemptAtMs: number | undefined) => ({
+  ...(httpStatus === undefined ? {} : { httpStatus }),
+  durationMs: Math.round(durationMs),
+  ...(nextAttemptAtMs === undefined ? {} : { nextAttemptAt: new Date(nextAttemptAtMs).toISOString() }),
+});
+
+type Told = Pick<Answered, "number" | "endpoint" | "outcome"> & {
+  keepsExcerpt: AttemptDeps["keepsExcerpt"];
+};
+
+/** How an attempt ended, and when the next one is due. */
+function told({ number, endpoint, outcome, keepsExcerpt }: Told, nextAttemptAtMs: number | undefined) {
+  const { responseBytes, directive } = outcome;
+  const excerpt = (keepsExcerpt?.(outcome.outcome) ?? true) ? outcome.excerpt : undefined;
+  const event: Proposed = {
+    type: "delivery.responded",
+    data: {
+      attempt: number,
+      outcome: outcome.outcome,
+      endpoint: wireIdOf(endpoint.stream),
+      ...factsOf(outcome, nextAttemptAtMs),
+      ...(responseBytes === undefined ? {} : { responseBytes }),
+      ...(directive === undefined ? {} : { directive }),
+    },
+  };
+  return excerpt ? { ...event, content: { excerpt } } : event;
 }
 
 /** Says what was given up, for those who hear of it. */
@@ -97,9 +105,10 @@ async function exhausted({ ledger }: AttemptDeps, due: Due): Promise<Proposed> {
 }
 
 /** Somebody may have asked for the delivery while this attempt was made: its outcome is told all the same, as
- *  long as no other attempt has followed. */
-async function recordBehind(deps: AttemptDeps, due: Due, number: number, events: readonly Proposed[]) {
+ *  long as no other attempt has followed. What it would have led to, as the last of its schedule, does not
+ *  follow: what was asked for has a schedule of its own. */
+async function recordBehind(deps: AttemptDeps, due: Due, number: number, event: Proposed) {
   const state = (await deps.ledger.find<Delivery>(due.delivery))?.state;
   if (state?.status !== "open" || state.unanswered !== number) return undefined;
-  return record(deps, due, number, state.events, events, cancellationOf(state));
+  return record(deps, due, number, state.events, [event]);
 }

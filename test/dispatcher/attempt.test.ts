@@ -18,6 +18,17 @@ const delivered: Outcome = { outcome: "delivered", httpStatus: 200, durationMs: 
 const failed: Outcome = { outcome: "http_error", httpStatus: 503, durationMs: 3 };
 const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
+const resent = ({ endpoint, event, source, revision }: Due) =>
+  did("delivery.requested", {
+    endpoint: wireIdOf(endpoint),
+    endpointRevision: 0,
+    event,
+    source: wireIdOf(source),
+    revision,
+    type: "run.completed",
+    reason: "resend",
+  });
+
 /** A ledger with one endpoint and one completed run, whose delivery is due. */
 async function oneDue(answers: Outcome[] = []) {
   const clock = manualClock(Date.parse("2026-01-01T00:00:00.000Z"));
@@ -274,13 +285,11 @@ describe("an attempt", () => {
   });
 
   it("is cancelled by its receiver though it was cancelled once, and goes last when asked for", async () => {
-    const { go, clock, ledger, due, endpoint, history, state, sent } = await oneDue([
+    const { go, clock, ledger, due, history, state, sent } = await oneDue([
       failed,
       { ...failed, directive: "abort" },
     ]);
     await go();
-    const tell = (type: string, data: object) =>
-      ledger.record(due.delivery, command(did(type, data as never)));
     const ids = { prefix: "evt", workspace: "default", ledger: ledger.id } as const;
     const cancelled = derivedId({
       ...ids,
@@ -295,15 +304,7 @@ describe("an attempt", () => {
       },
     ];
     await ledger.record(due.delivery, { ...command(did("delivery.cancelled")), items });
-    await tell("delivery.requested", {
-      endpoint: wireIdOf(endpoint.stream),
-      endpointRevision: 0,
-      event: due.event,
-      source: wireIdOf(due.source),
-      revision: due.revision,
-      type: "run.completed",
-      reason: "resend",
-    });
+    await ledger.record(due.delivery, command(resent(due)));
     await clock.advance(1000);
     // Who queued it before it was asked for would send it before what is owed by itself.
     expect(await go()).toEqual({ nextAttemptAtMs: clock.now() });
@@ -323,19 +324,10 @@ describe("an attempt", () => {
   });
 
   it("has its outcome told though somebody asked for the delivery meanwhile", async () => {
-    const { go, deps, ledger, due, endpoint, history, state } = await oneDue();
+    const { go, deps, ledger, due, history, state } = await oneDue();
     const { post } = deps;
     deps.post = async (request, signal) => {
-      const asked = did("delivery.requested", {
-        endpoint: wireIdOf(endpoint.stream),
-        endpointRevision: 0,
-        event: due.event,
-        source: wireIdOf(due.source),
-        revision: due.revision,
-        type: "run.completed",
-        reason: "resend",
-      });
-      await ledger.record(due.delivery, command(asked));
+      await ledger.record(due.delivery, command(resent(due)));
       return post(request, signal);
     };
     await go();
@@ -343,24 +335,36 @@ describe("an attempt", () => {
     expect(await state()).toMatchObject({ status: "delivered", unanswered: null });
   });
 
+  it.each<Partial<Outcome>>([{}, { directive: "abort" }])(
+    "leads to no end where it was the last, and somebody asked for the delivery meanwhile: %j",
+    async (said) => {
+      const { go, deps, ledger, due, history, state } = await oneDue();
+      deps.post = async () => {
+        await ledger.record(due.delivery, command(resent(due)));
+        return { ...failed, retryAfter: "90", ...said };
+      };
+      Object.assign(deps.endpoints.current(due.endpoint) ?? {}, { scheduleMs: [0] });
+      const next = await go();
+      expect((await history()).map(([type]) => type)).toEqual(["attempted", "requested", "responded"]);
+      expect(await state()).toMatchObject({ status: "open", scheduleStep: -1 });
+      expect(next.nextAttemptAtMs).toBe(deps.clock.now() + 90_000);
+      deps.post = async () => failed;
+      due.urgency = urgencies.requested;
+      deps.clock = { ...deps.clock, now: () => next.nextAttemptAtMs ?? 0 };
+      await go();
+      expect((await history()).at(-1)?.[0]).toBe("exhausted");
+    },
+  );
+
   it("begins the schedule again where it was asked for while one was made that has no outcome", async () => {
-    const { go, deps, ledger, due, endpoint, history } = await oneDue();
+    const { go, deps, ledger, due, history } = await oneDue();
     const stopping = new AbortController();
     deps.post = async () => {
       stopping.abort();
       return failed;
     };
     await go(stopping.signal);
-    const asked = did("delivery.requested", {
-      endpoint: wireIdOf(endpoint.stream),
-      endpointRevision: 0,
-      event: due.event,
-      source: wireIdOf(due.source),
-      revision: due.revision,
-      type: "run.completed",
-      reason: "resend",
-    });
-    await ledger.record(due.delivery, command(asked));
+    await ledger.record(due.delivery, command(resent(due)));
     due.urgency = urgencies.requested;
     await go();
     expect((await history())[2]).toEqual(["attempted", 2, 0]);

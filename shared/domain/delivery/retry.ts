@@ -18,6 +18,10 @@ export const defaultScheduleMs: readonly number[] = [
 ];
 
 const HINT_MS_MAX = 24 * HOUR_MS;
+
+/** How long what a receiver asked for counts. */
+export const heededMs = (retryAfterMs = 0): number => Math.min(retryAfterMs, HINT_MS_MAX);
+
 const JITTER_SHARE = 0.1;
 const JITTER_MS_MIN = SECOND_MS;
 /** Pauses from here on are never without jitter, so that what failed together does not come back together. */
@@ -56,7 +60,7 @@ export type AfterAttempt =
  *  asked for, as far as that is at most a day and within the time that the whole schedule takes. Jitter
  *  only ever makes it later. */
 export function afterAttempt(attempt: EndedAttempt): AfterAttempt {
-  const { outcome, nowMs, firstAttemptAtMs, random, retryAfterMs = 0 } = attempt;
+  const { outcome, nowMs, firstAttemptAtMs, random, retryAfterMs } = attempt;
   if (outcome === "delivered") return { kind: "delivered" };
   if (attempt.aborted) return { kind: "aborted" };
   if (!isRetried(attempt)) return { kind: "exhausted" };
@@ -67,7 +71,7 @@ export function afterAttempt(attempt: EndedAttempt): AfterAttempt {
 
   const windowMs = scheduleMs.reduce((sum, pauseMs) => sum + pauseMs, 0);
   const restMs = firstAttemptAtMs + windowMs - nowMs;
-  const pauseMs = Math.max(scheduled, Math.min(retryAfterMs, HINT_MS_MAX, restMs));
+  const pauseMs = Math.max(scheduled, Math.min(heededMs(retryAfterMs), restMs));
   const jitterMs = Math.max(pauseMs * JITTER_SHARE * random, pauseMs >= LONG_PAUSE_MS ? JITTER_MS_MIN : 0);
   return { kind: "retry", nextAttemptAtMs: nowMs + Math.ceil(pauseMs + jitterMs), scheduleStep };
 }
