@@ -104,6 +104,8 @@ const neverEarly: Check = (reading, story, sent) => {
       const began = round.slice(0, index).findLast(isAttempt);
       const version = began && versionOf(reading, story, began);
       if (!isAnswer(event) || typeof event.data.nextAttemptAt !== "string") continue;
+      // Asked for while it was attempted: what its attempt says of the next one is over.
+      if (!began && round[0]?.type === "delivery.requested") continue;
       if (!version) return "an answer without its attempt";
       const said = tooEarly(reading, { version, began, event, round, sent });
       if (said) return said;
