@@ -35,6 +35,12 @@ describe("deliveries behind others", () => {
     expect(behind.release("a").map(({ delivery }) => delivery)).toEqual(["c"]);
   });
 
+  it("are no probes any more once they are released", () => {
+    const behind = openBehind(9);
+    behind.wait("a", { ...due("b"), probe: true });
+    expect(behind.release("a")).toEqual([due("b")]);
+  });
+
   it("are no more than fit", () => {
     const behind = openBehind(1);
     expect(["b", "c", "b"].map((each) => behind.wait("a", due(each)))).toEqual([true, false, true]);
