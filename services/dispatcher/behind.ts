@@ -34,8 +34,8 @@ export function openBehind(most: number) {
       for (const dues of [...waiting.values()])
         for (const due of [...dues.values()]) if (due.endpoint === endpoint) drop(due.delivery);
     },
-    /** Those that waited for this one. None of them is a probe any more: when that is sent is not for the other
-     *  one to say. */
+    /** Those that waited for this one. None of them is a probe any more: when that is sent is not for the
+     *  other one to say. */
     release(first: string): readonly Due[] {
       const released = [...(waiting.get(first)?.values() ?? [])];
       for (const { delivery } of released) drop(delivery);

@@ -183,7 +183,7 @@ const sameBytes: Check = (_, _story, sent) =>
 const recordedAttempts: Check = ({ kills, stalls }, { events }, sent) => {
   const attempts = events.filter(isAttempt).length;
   if (sent.length > attempts) return `is sent ${sent.length} times, and recorded ${attempts} times`;
-  // Who stops a replay ends what it asked for while the attempt before was made: how that one ends is not told.
+  // Who stops a replay ends what it asked for while an attempt was made: how that one ends is not told.
   const stopped = events.filter(({ data }) => data.reason === "replay_cancelled").length;
   const unanswered = attempts - events.filter(isAnswer).length - stopped;
   return unanswered > kills.length + stalls.length * 2 ? `${unanswered} attempts have no answer` : undefined;
