@@ -9,11 +9,10 @@ import { openBehind } from "./behind.ts";
 import type { Claims } from "./claims.ts";
 import type { Due } from "./due.ts";
 import { openLanes } from "./lanes.ts";
-import { openLooks } from "./looks.ts";
+import { openLooking } from "./looking.ts";
 import { endsWaits, openOwing } from "./owing.ts";
 import { openPace } from "./pace.ts";
 import { openPassed } from "./passed.ts";
-import { openProbes } from "./probes.ts";
 
 export type DispatcherDeps = Omit<AttemptDeps, "holds" | "onStarted"> & {
   backlog: Backlog;
@@ -28,14 +27,9 @@ export type DispatcherDeps = Omit<AttemptDeps, "holds" | "onStarted"> & {
 };
 
 const QUEUED_PER_ENDPOINT_MAX = 1000;
-const DUE_PAGE = 500;
 const BEHIND_MAX = 10_000;
-/** Looks around at least this often. */
-const LOOK_MS = 60_000;
 /** How long to wait before a delivery that could not be recorded is looked at again. */
 const FAULT_PAUSE_MS = 1000;
-/** Why a wait ends early: nobody reads it, and without it each end would take a picture of the stack. */
-const EARLIER = "earlier";
 /** After these what an endpoint is owed is looked at, as what it is by then. */
 const changesService = /^endpoint\.(paused|resumed|enabled|updated)$/;
 
@@ -54,11 +48,8 @@ export function openDispatcher(deps: DispatcherDeps) {
       deps.onAttempt(attempted);
     },
   };
-  const looks = openLooks(() => woken.abort(EARLIER));
-  const lookAt = looks.at;
   const stopping = new AbortController();
   const closing = new AbortController();
-  let woken = new AbortController();
   let seen = deps.from;
   let recent: Promise<void> = Promise.resolve();
   /** Where our own attempts are that we have not been told of yet. */
@@ -69,9 +60,18 @@ export function openDispatcher(deps: DispatcherDeps) {
 
   const behind = openBehind(BEHIND_MAX);
   const passed = openPassed({ viewsAt: backlog.position, now: clock.now });
-  /** Until when what could not be recorded of an endpoint is left alone. */
-  const faulted = new Map<string, number>();
-  const probes = openProbes({ now: clock.now, nextProbeAt: deps.nextProbeAt });
+  const looking = openLooking({
+    ...{ clock, endpoints, backlog, nextProbeAt: deps.nextProbeAt },
+    seen: () => seen,
+    room: (endpoint) => lanes.room(endpoint),
+    more: (endpoint) => lanes.more(endpoint),
+    known(delivery) {
+      if (behind.has(delivery)) return "behind";
+      return lanes.has(delivery) || passed.has(delivery) ? "elsewhere" : undefined;
+    },
+    push: (due) => push(due),
+  });
+  const lookAt = looking.at;
   const pace = openPace({ now: clock.now, current: endpoints.current, ...deps });
 
   const owing = openOwing({ ledger, endpoints, push: (due) => push(due), again, later: lookAt });
@@ -103,8 +103,7 @@ export function openDispatcher(deps: DispatcherDeps) {
       if (next.behind !== undefined) await waitFor(next.behind, due);
     } catch (error) {
       deps.onFault(error as Error);
-      faulted.set(due.endpoint, clock.now() + FAULT_PAUSE_MS);
-      lookAt(due.endpoint, { nextAttemptAtMs: clock.now() + FAULT_PAUSE_MS });
+      looking.faulted(due.endpoint);
     }
     claims.release(due.delivery, next === undefined || next.nextAttemptAtMs !== undefined);
   }
@@ -146,46 +145,6 @@ export function openDispatcher(deps: DispatcherDeps) {
       lookAt(stream, { nextAttemptAtMs, position: event.position });
   }
 
-  /** Queues what is due of one endpoint, as far as it fits, and says when to look again. */
-  async function look(endpoint: string, nowMs: number): Promise<void> {
-    const room = Math.min(lanes.room(endpoint), DUE_PAGE);
-    if (room === 0) return lanes.more(endpoint);
-    const faultedMs = faulted.get(endpoint) ?? 0;
-    if (faultedMs > nowMs) return lookAt(endpoint, { nextAttemptAtMs: faultedMs });
-    faulted.delete(endpoint);
-    const paused = endpoints.current(endpoint)?.status === "paused";
-    const probeAtMs = paused ? probes.nextMs(endpoint) : nowMs;
-    if (probeAtMs > nowMs) return lookAt(endpoint, { nextAttemptAtMs: probeAtMs });
-    let [waiting, others] = [0, 0];
-    const isKnown = (delivery: string): boolean =>
-      behind.has(delivery) ? ++waiting > 0 : (lanes.has(delivery) || passed.has(delivery)) && ++others > 0;
-    const found = await backlog.due(endpoint, nowMs, paused ? 1 : room, isKnown);
-    // What the views have and we were not told of yet is for when we are: its endpoint may have changed.
-    const told = found.filter(({ position }) => position <= seen);
-    for (const due of told) push(paused ? { ...due, probe: true } : due);
-    if (paused && found.length > 0) probes.sent(endpoint);
-    if (!paused && told.length === room) return lanes.more(endpoint);
-    // What waits for another of its run hears when that has ended: until more is due it is left alone.
-    const areBehind = waiting > 0 && others + found.length === 0;
-    if (areBehind) lookAt(endpoint, { nextAttemptAtMs: nowMs + LOOK_MS });
-    const nextMs = await backlog.nextDueMs(endpoint, areBehind ? nowMs : undefined);
-    if (nextMs !== undefined) lookAt(endpoint, { nextAttemptAtMs: Math.max(nextMs, nowMs + FAULT_PAUSE_MS) });
-  }
-
-  async function lookAround(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const waking = new AbortController();
-      woken = waking;
-      const nowMs = clock.now();
-      for (const endpoint of looks.due(nowMs, backlog.position())) await look(endpoint, nowMs);
-      const { atMs, position } = looks.next(clock.now(), backlog.position());
-      const either = AbortSignal.any([waking.signal, signal]);
-      if (position !== undefined) void backlog.reached(position, either).then(() => waking.abort(EARLIER));
-      await clock.sleep(Math.min(atMs - clock.now(), LOOK_MS), either);
-      waking.abort(EARLIER);
-    }
-  }
-
   function onStarted(position: bigint): void {
     if (claims.leaseMs !== undefined && position > seen) started.add(position);
   }
@@ -214,7 +173,7 @@ export function openDispatcher(deps: DispatcherDeps) {
       seen = event.position;
       if (event.stream.startsWith("delivery-")) takeDelivery(event);
       if (changesService.test(event.type)) {
-        if (event.type !== "endpoint.updated") probes.ended(event.stream);
+        if (event.type !== "endpoint.updated") looking.probed(event.stream);
         behind.dropAll(event.stream);
         lookAt(event.stream, { nextAttemptAtMs: clock.now(), position: event.position });
       }
@@ -232,7 +191,7 @@ export function openDispatcher(deps: DispatcherDeps) {
     async run(signal: AbortSignal): Promise<void> {
       await backlog.ready(signal);
       for (const endpoint of endpoints.streams()) lookAt(endpoint, { nextAttemptAtMs: 0 });
-      await lookAround(signal);
+      await looking.run(signal);
       await recent;
       closing.abort();
       await lanes.close();
