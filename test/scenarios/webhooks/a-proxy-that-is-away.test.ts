@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import type { DeliveryJson, EndpointMade } from "../../support/client.ts";
 import { openConnectProxy } from "../../support/connect-proxy.ts";
 import { manualClock } from "../../support/manual-clock.ts";
@@ -23,26 +23,25 @@ it("a proxy that lets nobody through costs no receiver its schedule, nor its hea
     const { body } = await server.create({});
     await server.record(body.run.id, ["run.started", "run.completed"]);
   }
-  const asked = async (times: number) => {
-    for (let round = 0; proxy.asked.length < times && round < 200; round++) {
-      await clock.jump(500);
-      await server.get("/healthz");
-    }
-    expect(proxy.asked.length).toBeGreaterThanOrEqual(times);
-  };
-  await asked(8);
+  /** Time passes until it is so; slowly enough for engines of other processes to answer in time. */
+  const passing = (look: () => void) =>
+    vi.waitFor(
+      async () => {
+        await clock.jump(500);
+        look();
+      },
+      { timeout: 30_000, interval: 20 },
+    );
+  await passing(() => expect(proxy.asked.length).toBeGreaterThanOrEqual(5));
   expect(receiver.received).toEqual([]);
   const before = (await server.get("/metrics")).text;
   expect(before).toMatch(/^runledger_webhook_proxy_failures_total\{failure="unauthorized"\} [1-9]/m);
 
   lets = true;
-  for (let round = 0; receiver.received.length < 4 && round < 200; round++) {
-    await clock.jump(1000);
-    await server.get("/healthz");
-  }
+  await passing(() => expect(receiver.received.length).toBeGreaterThanOrEqual(4));
   const answered = await server.untilEvents("&type=delivery.responded", ({ length }) => length === 4);
   expect(answered.map(({ data }) => data.outcome)).toEqual(Array(4).fill("delivered"));
-  const begun = await server.untilEvents("&type=delivery.attempted", ({ length }) => length > 8);
+  const begun = await server.untilEvents("&type=delivery.attempted", ({ length }) => length > 5);
   expect(new Set(begun.map(({ data }) => data.scheduleStep))).toEqual(new Set([0]));
   expect(new Set(begun.map(({ stream }) => stream)).size).toBe(4);
   const [id] = begun.map(({ stream }) => stream);
