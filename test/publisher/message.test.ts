@@ -59,7 +59,7 @@ describe("a message", () => {
 
   it("has no salt: with it, what was left out could be guessed", async () => {
     const { value } = renderMessage(await event("run.created", {}, { input: "Ada" }), LEDGER, bare);
-    expect(`${value}`).not.toMatch(/salt|Ada/i);
+    expect(`${value}`).not.toMatch(/[sS]alt|"Ada"/); // Not any case: hashes have such letters too.
   });
 
   it("says that content was left out, and only where there was some", async () => {
