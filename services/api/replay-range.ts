@@ -13,14 +13,14 @@ const Place = [z.strictObject({ position: Position }), z.strictObject({ time: In
 
 /** Where a replay begins: behind a position, or with what was recorded at a time or since. */
 export const FromBody = z
-  .union([z.enum(["earliest", "now"]), ...Place])
+  .union([z.enum(["earliest", "now"]), ...Place], "must be earliest, now, {position} or {time}")
   .describe(
     "`earliest`, `now`, `{position}`: what is behind it, or `{time}`: what was recorded then or since.",
   );
 
 /** Where it ends: both are included. */
 export const UntilBody = z
-  .union([...Place])
+  .union([...Place], "must be {position} or {time}")
   .describe("`{position}` or `{time}`, both included; all there is now, unless said.");
 
 type Deps = { ledger: Ledger; views: Views };
