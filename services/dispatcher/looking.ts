@@ -106,7 +106,9 @@ export function openLooking(deps: Deps) {
         const { atMs, position } = looks.next(clock.now(), backlog.position());
         const either = AbortSignal.any([waking.signal, signal]);
         if (position !== undefined) void backlog.reached(position, either).then(() => waking.abort(EARLIER));
-        await clock.sleep(Math.min(atMs - clock.now(), LOOK_MS), either);
+        // What came due while others were looked at is looked at now.
+        const leftMs = Math.min(atMs - clock.now(), LOOK_MS);
+        if (leftMs > 0) await clock.sleep(leftMs, either);
         waking.abort(EARLIER);
       }
     },

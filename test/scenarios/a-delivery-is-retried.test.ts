@@ -1,5 +1,5 @@
 import { Webhook } from "standardwebhooks";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { DeliveryJson, EndpointMade } from "../support/client.ts";
 import { manualClock } from "../support/manual-clock.ts";
 import { openTestServer } from "../support/open-server.ts";
@@ -32,7 +32,17 @@ async function owing(settings: object = {}) {
   /** Lets time pass until a delivery is due again. */
   const untilDue = ({ nextAttemptAt }: DeliveryJson, earlierMs = 0) =>
     clock.advance(Date.parse(nextAttemptAt ?? "") - clock.now() - earlierMs);
-  return { clock, server, receiver, secret: made.body.secret ?? "", end, attempted, untilDue };
+  /** Resolves once the dispatcher has heard of the last event of a type, wherever that was recorded. */
+  const heardOf = async (type: string): Promise<void> => {
+    const events = await server.untilEvents(`&type=${type}`, ({ length }) => length > 0);
+    const own = BigInt.asUintN(50, BigInt(events.at(-1)?.position ?? 0));
+    await vi.waitFor(async () => {
+      const { text } = await server.get("/metrics");
+      const [, heard = "-1"] = /^runledger_dispatcher_position (\S+)$/m.exec(text) ?? [];
+      expect(Number(heard)).toBeGreaterThanOrEqual(Number(own));
+    }, 15_000);
+  };
+  return { clock, server, receiver, secret: made.body.secret ?? "", end, attempted, untilDue, heardOf };
 }
 
 const pauseOf = ({ attempts, nextAttemptAt }: DeliveryJson): number =>
@@ -162,7 +172,7 @@ describe("a delivery that is not taken", () => {
   });
 
   it("goes where its endpoint is by then", async () => {
-    const { server, receiver, end, attempted, untilDue } = await owing();
+    const { server, receiver, end, attempted, untilDue, heardOf } = await owing();
     const moved = await openReceiver();
     receiver.answerNext({ status: 503 });
     await end();
@@ -170,6 +180,7 @@ describe("a delivery that is not taken", () => {
     const refused = await attempted(first.id, 1);
     const path = `/v1/webhook-endpoints/${refused.endpointId}`;
     expect((await server.call("PATCH", path, { url: moved.url })).status).toBe(200);
+    await heardOf("endpoint.updated");
     await untilDue(refused);
     const second = await moved.next();
     expect([second.id, second.raw]).toEqual([first.id, first.raw]);
